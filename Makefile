@@ -1,0 +1,42 @@
+# Benchtop: make demo · make test · make run · make check · make bench · make app
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: setup demo test run check bench app clean
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Benchtop needs Python 3.11 or newer: make PYTHON=python3.12 setup")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/python -m desktop demo --out demo
+
+run: setup
+	$(BIN)/benchtop
+
+test: setup
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+app: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pyinstaller
+	$(BIN)/pyinstaller --noconfirm --clean --distpath dist --workpath build packaging/benchtop.spec
+
+clean:
+	rm -rf $(VENV) build dist demo

@@ -1,0 +1,3 @@
+"""Benchtop: a local-first desktop analysis workbench."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Composition root: builds every object and hands it down; the only wiring in the program."""

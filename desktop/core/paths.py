@@ -1,0 +1,61 @@
+"""Where things live on disk: the application's resources, and the person's data folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def resources_dir() -> Path:
+    """The read-only folder of configuration defaults, templates, samples and icons."""
+    frozen = getattr(sys, "_MEIPASS", None)
+    root = Path(frozen) if frozen else Path(__file__).resolve().parents[2]
+    return root / "resources"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The data folder. `BENCHTOP_HOME` moves it; folders are made when first used."""
+
+    home: Path
+
+    @classmethod
+    def default(cls) -> Paths:
+        """~/Library/Application Support/Benchtop on macOS, the XDG data folder on Linux."""
+        given = os.environ.get("BENCHTOP_HOME")
+        if given:
+            return cls(Path(given).expanduser().resolve())
+        import platformdirs
+
+        return cls(Path(platformdirs.user_data_dir("Benchtop", appauthor=False)))
+
+    @property
+    def store(self) -> Path:
+        return self.home / "benchtop.sqlite"
+
+    @property
+    def settings(self) -> Path:
+        return self.home / "config.yaml"
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def backups(self) -> Path:
+        return self.home / "backups"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def scratch(self) -> Path:
+        """Half-finished work; emptied at start. On the same disk as `runs`, so that a rename finishes it."""
+        return self.home / "scratch"

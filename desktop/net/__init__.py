@@ -1,0 +1,1 @@
+"""The only way out: httpx with consent, cache, rate limits and retries."""

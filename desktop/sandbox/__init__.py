@@ -1,0 +1,1 @@
+"""Policy, isolation and collection for scripts nobody has to trust."""

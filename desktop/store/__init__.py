@@ -1,0 +1,1 @@
+"""One SQLite file: one writer, migrations, backups, audit trail, full-text search, blobs."""

@@ -1,0 +1,39 @@
+"""The Omics studio's manifest: strings only, so that reading it imports no pandas."""
+
+from desktop.core.jobs import Job, Studio
+
+_SCHEMA = "desktop.studios.omics.schema"
+_PIPELINE = "desktop.studios.omics.pipeline"
+
+STUDIO = Studio(
+    key="omics",
+    title="Analyze",
+    settings="desktop.studios.omics.config:OmicsSettings",
+    migrations="desktop.studios.omics.migrations:omics",
+    jobs=(
+        Job(
+            "omics.inspect_data",
+            run=f"{_PIPELINE}:run_inspect",
+            params=f"{_SCHEMA}:InspectParams",
+            lane="cpu",
+            title="Look at the data",
+            resumable=True,
+        ),
+        Job(
+            "omics.run_analysis",
+            run=f"{_PIPELINE}:run_analysis",
+            params=f"{_SCHEMA}:AnalysisParams",
+            lane="sandbox",
+            title="Analyse",
+            resumable=True,
+        ),
+        Job(
+            "omics.compare_runs",
+            run=f"{_PIPELINE}:run_compare",
+            params=f"{_SCHEMA}:CompareParams",
+            lane="cpu",
+            title="Compare runs",
+            resumable=True,
+        ),
+    ),
+)

@@ -1,0 +1,87 @@
+"""What can go wrong with omics data, each with what to try."""
+
+from __future__ import annotations
+
+from desktop.core.errors import InputError, NothingToAnalyseError, RunFailedError
+
+
+class UnreadableTableError(InputError):
+    """Empty, truncated, binary, wrongly encoded or ragged."""
+
+    code = "omics.unreadable_table"
+
+
+class DuplicateIdError(InputError):
+    code = "omics.duplicate_ids"
+
+
+class NotCountsError(InputError):
+    """Negative, fractional, log-scaled, TPM or FPKM values where raw counts are needed."""
+
+    code = "omics.not_counts"
+
+
+class SamplesDoNotMatchError(InputError):
+    code = "omics.samples_do_not_match"
+
+
+class NoCommonGenesError(InputError):
+    code = "omics.no_common_genes"
+
+
+class AllZeroError(InputError):
+    code = "omics.all_zero"
+
+
+class OneGroupError(InputError):
+    code = "omics.one_group"
+
+
+class TooFewReplicatesError(InputError):
+    code = "omics.too_few_replicates"
+
+
+class ConfoundedError(InputError):
+    code = "omics.confounded"
+
+
+class UnknownFactorError(InputError):
+    code = "omics.unknown_factor"
+
+
+class UnknownLevelError(InputError):
+    code = "omics.unknown_level"
+
+
+class BadFormulaError(InputError):
+    code = "omics.bad_formula"
+
+
+class UnclearQuestionError(InputError):
+    """The sentence does not lead to one plan; facts name the choices."""
+
+    code = "omics.unclear_question"
+
+
+class UnknownAccessionError(InputError):
+    """Not an accession, or the server does not know it, or it is private or withdrawn."""
+
+    code = "omics.unknown_accession"
+
+
+class NothingAnalysableError(NothingToAnalyseError):
+    """Readable, but no table this analysis can use; facts list what there is."""
+
+    code = "omics.nothing_analysable"
+
+
+class AnalysisFailedError(RunFailedError):
+    code = "omics.analysis_failed"
+
+
+class AnalysisTimedOutError(RunFailedError):
+    code = "omics.timed_out"
+
+
+class OutOfMemoryError(RunFailedError):
+    code = "omics.out_of_memory"

@@ -1,0 +1,244 @@
+"""Everything that goes into and comes out of the Omics studio, as pydantic types. Imports no numerics.
+
+Vocabulary: a *factor* is a column of the sample table, a *level* one of its values, always text as written
+(a level may be called "null" or "NA"). A *contrast* is treated over control: log2 fold changes are positive
+where the treated level is higher.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from desktop.core.ports import Isolation, IsolationWish
+
+ValueType = Literal[
+    "counts",  # raw reads, integers >= 0
+    "expected_counts",  # RSEM/kallisto/salmon: fractional counts, rounded knowingly
+    "tpm",  # columns sum to about 1e6 (TPM or CPM)
+    "fpkm",  # fractional, non-negative, skewed
+    "log_intensity",  # log2 scale: arrays, or log-transformed counts
+    "linear_intensity",  # MAS5-like array values
+    "not_expression",
+    "unknown",
+]
+FileRole = Literal[
+    "counts_table",
+    "per_sample_counts",
+    "normalised_table",
+    "intensity_table",
+    "sample_sheet",
+    "run_table",
+    "series_matrix",
+    "family_soft",
+    "annotation",
+    "raw_reads",
+    "array_raw",
+    "peaks",
+    "single_cell",
+    "result_table",
+    "archive",
+    "other",
+    "unreadable",
+]
+AnalysisKind = Literal["differential_expression", "pca", "clustering", "sample_qc"]
+IdType = Literal["ensembl", "entrez", "symbol", "flybase", "wormbase", "probe", "refseq", "unknown"]
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleTable(_Schema):
+    """Samples in rows, factors in columns, every value text as written.
+
+    samples   names as they appear in the columns of the counts table, in its order
+    factors   factor name → one value a sample, same order and length as `samples`
+    """
+
+    samples: list[str]
+    factors: dict[str, list[str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _same_length(self) -> SampleTable:
+        for name, values in self.factors.items():
+            if len(values) != len(self.samples):
+                raise ValueError(f"factor {name!r} has {len(values)} values for {len(self.samples)} samples")
+        return self
+
+    def levels(self, factor: str) -> dict[str, int]:
+        """Level → number of samples, in order of appearance."""
+        counts: dict[str, int] = {}
+        for value in self.factors[factor]:
+            counts[value] = counts.get(value, 0) + 1
+        return counts
+
+
+class Contrast(_Schema):
+    """treated over control, within one factor of the design."""
+
+    factor: str
+    treated: str
+    control: str
+
+    def __str__(self) -> str:
+        return f"{self.factor}: {self.treated} vs {self.control}"
+
+
+class Reason(_Schema):
+    """Why a part of a plan or an inspection is as it is: shown beside it, and kept."""
+
+    about: str  # "design", "contrast", "direction", "kind", "alpha", "pairing", "batch", "file", "subset" …
+    text: str
+    by: str  # "rule:control_vocabulary", "person", "model:…"
+
+
+class Caution(_Schema):
+    """Something the person must see. `blocks` means: the run does not start until it is answered or changed."""
+
+    code: str  # "omics.few_replicates", "omics.confounded", …
+    text: str
+    blocks: bool = False
+
+
+class FoundFile(_Schema):
+    """One file of the dataset, classified by its content. `member` names a file inside an archive."""
+
+    path: str
+    role: FileRole
+    value_type: ValueType = "unknown"
+    id_type: IdType = "unknown"
+    n_rows: int | None = None
+    n_samples: int | None = None
+    size_bytes: int = 0
+    sha256: str = ""
+    chosen: bool = False
+    why: str = ""
+
+
+class DesignProposal(_Schema):
+    """What the sample table suggests, before any question."""
+
+    groups: str | None = None  # the factor to compare
+    reference: str | None = None  # its control level
+    pairing: str | None = None  # factor that pairs samples across the groups (patient, donor, cell line)
+    batch: list[str] = Field(default_factory=list)
+    covariates: list[str] = Field(default_factory=list)
+    formula: str | None = None
+    reasons: list[Reason] = Field(default_factory=list)
+
+
+class Inspection(_Schema):
+    """What was found in the data and what would be used, and why. `benchtop inspect --json` prints this."""
+
+    source: str  # what was given: path or accession
+    title: str = ""
+    accession: str = ""
+    organism: str = ""
+    files: list[FoundFile] = Field(default_factory=list)
+    chosen: str | None = None  # path of the table that would be analysed (FoundFile.path)
+    why: str = ""
+    value_type: ValueType = "unknown"
+    id_type: IdType = "unknown"
+    n_genes: int = 0
+    samples: SampleTable = SampleTable(samples=[])
+    proposal: DesignProposal = DesignProposal()
+    warnings: list[Caution] = Field(default_factory=list)
+
+
+class Plan(_Schema):
+    """The typed plan a question became: shown, editable, stored as plan.json."""
+
+    kind: AnalysisKind = "differential_expression"
+    question: str = ""
+    design: str = ""  # Wilkinson formula, the factor of the contrast last: "~ cell + dex"
+    contrast: Contrast | None = None
+    alpha: float = Field(0.05, gt=0, lt=1)
+    lfc_threshold: float = Field(0.0, ge=0)  # |log2 fold change| tested against; 0 is the ordinary test
+    min_total_count: int = Field(0, ge=0)  # genes with fewer reads over all samples are not tested
+    keep: dict[str, list[str]] = Field(default_factory=dict)  # factor → levels kept; empty keeps every sample
+    n_top_genes: int = Field(500, ge=2)  # PCA: most variable genes
+    n_heatmap_genes: int = Field(50, ge=2)
+    reasons: list[Reason] = Field(default_factory=list)
+    warnings: list[Caution] = Field(default_factory=list)
+
+
+class InspectParams(_Schema):
+    """data: a file, a folder, or an accession. `allow_net` is the person's consent for this one job."""
+
+    data: str
+    samples: Path | None = None
+    allow_net: bool = False
+
+
+class AnalysisParams(_Schema):
+    """One analysis. Either `question` (planned by rules) or an edited `plan`; the rest overrides the planned part."""
+
+    data: str
+    samples: Path | None = None
+    question: str = ""
+    plan: Plan | None = None
+    sample_table: SampleTable | None = None  # as edited by the person; replaces the discovered one
+    design: str | None = None
+    contrast: Contrast | None = None
+    alpha: float | None = Field(None, gt=0, lt=1)
+    lfc_threshold: float | None = Field(None, ge=0)
+    isolation: IsolationWish = "auto"
+    out_dir: Path | None = None
+    allow_net: bool = False
+
+
+class Summary(_Schema):
+    """The answer in four numbers; significant means padj < alpha."""
+
+    n_genes: int = 0
+    n_significant: int = 0
+    up: int = 0
+    down: int = 0
+
+
+class RunIsolation(_Schema):
+    kind: Isolation
+    is_reduced: bool
+    detail: str
+
+
+class AnalysisResult(_Schema):
+    """What a run leaves: the folder, the plan as run, the numbers. `benchtop analyze --json` prints this."""
+
+    status: Literal["done"] = "done"
+    run_id: str
+    out_dir: Path
+    plan: Plan
+    summary: Summary
+    isolation: RunIsolation
+    warnings: list[str] = Field(default_factory=list)
+    timings: dict[str, float] = Field(default_factory=dict)  # step → seconds
+    headline: str = ""  # one plain-English sentence
+
+
+class CompareParams(_Schema):
+    """Two finished runs: run ids or result folders. `out_dir` gets the report."""
+
+    left: str
+    right: str
+    out_dir: Path | None = None
+
+
+class CompareResult(_Schema):
+    """How far two runs agree."""
+
+    status: Literal["done"] = "done"
+    out_dir: Path
+    n_common_genes: int
+    n_left: int
+    n_right: int
+    n_both: int
+    jaccard: float
+    overlap_pvalue: float  # hypergeometric, of n_both or more by chance
+    lfc_spearman: float
+    lfc_pearson: float
+    n_opposite_direction: int
+    headline: str = ""

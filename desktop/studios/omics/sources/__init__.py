@@ -1,0 +1,1 @@
+"""The outside world of omics: files, GEO folders, accessions."""

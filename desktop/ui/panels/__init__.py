@@ -1,0 +1,1 @@
+"""One panel a section of the sidebar."""
