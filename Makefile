@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: setup demo test run check bench app clean
+.PHONY: setup demo test run check bench app clean constraints
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -13,7 +13,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Benchtop needs Python 3.11 or newer: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: setup
@@ -35,8 +36,10 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 app: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pyinstaller
 	$(BIN)/pyinstaller --noconfirm --clean --distpath dist --workpath build packaging/benchtop.spec
 
 clean:
 	rm -rf $(VENV) build dist demo
+
+constraints:  # after a change of dependencies: pins every package for macOS and Linux, with hashes, naming no host
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet --output-file constraints.txt
