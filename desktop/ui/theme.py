@@ -125,7 +125,11 @@ def plot_colours(palette: QPalette) -> PlotColours:
 
 def mix(one: QColor, other: QColor, share: float) -> QColor:
     """`one` with `share` (0..1) of `other` in it."""
-    return QColor.fromRgbF(*(a + (b - a) * share for a, b in zip(one.getRgbF()[:3], other.getRgbF()[:3], strict=True)))
+    return QColor.fromRgbF(
+        one.redF() + (other.redF() - one.redF()) * share,
+        one.greenF() + (other.greenF() - one.greenF()) * share,
+        one.blueF() + (other.blueF() - one.blueF()) * share,
+    )
 
 
 def secondary(palette: QPalette) -> QColor:
