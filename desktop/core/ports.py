@@ -152,8 +152,15 @@ class Net(Protocol):
         max_bytes: int = 2**31,
         refresh: bool = False,
         on_progress: Callable[[int, int | None], None] | None = None,
+        allow: bool = False,
+        page: bool = False,
     ) -> Fetched:
-        """Fetch a file (or answer from the cache). Raises typed AppErrors of `desktop.net.errors`."""
+        """Fetch a file (or answer from the cache). Raises typed AppErrors of `desktop.net.errors`.
+
+        allow    the person's consent for this one call
+        refresh  ask the server whether the cached copy is still good; without it the cache answers at once
+        page     a web page is what is wanted; otherwise HTML where data was expected is an error
+        """
 
 
 # ---- store -------------------------------------------------------------------------------------------------------

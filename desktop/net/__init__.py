@@ -1,1 +1,1 @@
-"""The only way out: httpx with consent, cache, rate limits and retries."""
+"""The only way out of this machine: HTTP with consent, cache and manners, and the keychain. No studio's knowledge."""

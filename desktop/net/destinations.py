@@ -1,0 +1,61 @@
+"""The destinations there are: whose hosts they cover, how often they may be asked, which key raises the limit.
+
+Consent is given to a destination, so an address outside its hosts is refused even after a redirect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from desktop.net.config import LOOPBACK, NetSettings
+from desktop.net.errors import InsecureUrlError
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """`per_s` requests a second without a key, `per_s_with_key` with the one called `secret` in the keychain."""
+
+    key: str
+    title: str
+    domain: str
+    settings: tuple[str, ...]  # NetSettings fields that hold base addresses of this destination
+    per_s: float
+    per_s_with_key: float
+    secret: str
+
+
+DESTINATIONS = {
+    "ncbi": Destination(
+        key="ncbi",
+        title="NCBI (GEO, SRA, PubMed)",
+        domain="ncbi.nlm.nih.gov",
+        settings=("geo_url", "ncbi_url", "eutils_url"),
+        per_s=3,
+        per_s_with_key=10,
+        secret="ncbi_api_key",
+    )
+}
+
+
+def checked_url(url: str, destination: Destination, settings: NetSettings) -> str:
+    """The address to ask, https unless on this machine, ftp:// rewritten; InsecureUrlError for anything else."""
+    if url.startswith("ftp://"):
+        url = "https://" + url.removeprefix("ftp://")
+    parts = urlsplit(url)
+    bases = {urlsplit(getattr(settings, field))[:2] for field in destination.settings}
+    host = (parts.hostname or "").rstrip(".")
+    inside = parts[:2] in bases or host == destination.domain or host.endswith("." + destination.domain)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    if not (inside and secure) or parts.username is not None:
+        raise InsecureUrlError(
+            f"Benchtop does not fetch {parts.scheme}://{parts.hostname or ''}… as {destination.title}.",
+            hint="Only https addresses of the destination you agreed to are read.",
+            host=parts.hostname or "",
+        )
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is on this machine."""
+    return urlsplit(url).hostname in LOOPBACK
