@@ -127,7 +127,7 @@ def _system_backend() -> KeyringBackend:
         usable = bool(wanted.viable)
     except Exception:
         usable = False
-    chosen: KeyringBackend = (wanted if usable else fail.Keyring)()  # type: ignore[no-untyped-call]
+    chosen: KeyringBackend = (wanted if usable else fail.Keyring)()
     return chosen
 
 

@@ -69,6 +69,12 @@ class UnknownAccessionError(InputError):
     code = "omics.unknown_accession"
 
 
+class AmbiguousAccessionError(InputError):
+    """It leads to several series, which are never merged; facts name the choices."""
+
+    code = "omics.ambiguous_accession"
+
+
 class NothingAnalysableError(NothingToAnalyseError):
     """Readable, but no table this analysis can use; facts list what there is."""
 
