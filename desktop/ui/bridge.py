@@ -102,7 +102,8 @@ class Bridge(QObject):
 
     def submit(self, kind: str, params: dict[str, Any]) -> str:
         """Queue a job; returns its id once it is in the store. Raises AppError for bad parameters."""
-        return self.workbench.runtime.submit(kind, params)
+        job_id: str = self.workbench.runtime.submit(kind, params)
+        return job_id
 
     def cancel(self, job_id: str) -> None:
         """Stop a job, now."""
@@ -110,7 +111,8 @@ class Bridge(QObject):
 
     def rerun(self, job_id: str) -> str:
         """Queue the same job again; returns the new id."""
-        return self.workbench.runtime.rerun(job_id)
+        new_id: str = self.workbench.runtime.rerun(job_id)
+        return new_id
 
     async def call(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a module-level function in a child process: for parsing, fitting and anything above a few ms."""

@@ -150,6 +150,11 @@ def make_palette(*, dark: bool) -> QPalette:
     return palette
 
 
+def wish_of(text: str) -> SchemeWish:
+    """A remembered or configured appearance; anything unknown follows the system."""
+    return "light" if text == "light" else "dark" if text == "dark" else "system"
+
+
 def apply_theme(app: QApplication, wish: SchemeWish = "system") -> None:
     """Follow the system's light or dark mode, or pin one. May be called again at any time."""
     hints = app.styleHints()

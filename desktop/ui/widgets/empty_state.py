@@ -43,7 +43,8 @@ class EmptyState(QWidget):
         column.addStretch(2)
         column.addWidget(self._icon)
         column.addWidget(self._sentence, 0, Qt.AlignmentFlag.AlignHCenter)
-        buttons = QHBoxLayout(spacing=theme.GAP)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.GAP)
         buttons.addStretch()
         if button:
             press = QPushButton(button, autoDefault=True)

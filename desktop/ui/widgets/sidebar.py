@@ -125,9 +125,9 @@ class _RowDelegate(QStyledItemDelegate):
         return QSize(120, theme.ROW + 4 if index.data(_IS_HEADING) else theme.ROW + 2)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        palette: QPalette = option.palette  # type: ignore[attr-defined]
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
-        box: QRect = QRect(option.rect).adjusted(8, 1, -8, -1)  # type: ignore[attr-defined]
+        palette: QPalette = option.palette
+        state: QStyle.StateFlag = option.state
+        box: QRect = QRect(option.rect).adjusted(8, 1, -8, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = painter.font()

@@ -1,0 +1,473 @@
+"""The window itself: sidebar, toolbar, panel, inspector, status bar, banner and palette, and how they hang together.
+
+Built before the first paint, so it imports no panel: those come by name once the workbench is there. When the window
+opens, ends and what it asks is `main_window.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPaintEvent,
+    QPalette,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop.core.jobs import JobRecord, JobState, resolve
+from desktop.ui import theme
+from desktop.ui.actions import Actions
+from desktop.ui.bridge import Bridge
+from desktop.ui.palette import Entry, Palette
+from desktop.ui.widgets.banner import Banner, Notice
+from desktop.ui.widgets.inspector import Inspected, Inspector
+from desktop.ui.widgets.sidebar import Section, Sidebar
+from desktop.ui.window_state import WindowState
+
+SECTIONS = (
+    Section("library", "Library", "library", "Work"),
+    Section("analyze", "Analyze", "analyze", "Work"),
+    Section("activity", "Activity", "activity", "Machine"),
+    Section("settings", "Settings", "settings", "Machine", opens_only=True),
+)
+PANELS = {
+    "library": "desktop.ui.panels.library:LibraryPanel",
+    "analyze": "desktop.ui.panels.analyze:AnalyzePanel",
+    "activity": "desktop.ui.panels.activity:ActivityPanel",
+}
+_PANEL_SIGNALS = ("titleChanged", "actionsChanged", "inspected", "openRequested", "runRequested", "noticed")
+
+
+class Frame(QMainWindow):
+    """The one window.
+
+    painted()          the first paint is on the screen
+    closed()           the person closed the window; it is hidden, jobs go on
+    """
+
+    painted = Signal()
+    closed = Signal()
+
+    def __init__(self, bridge: Bridge, state: WindowState) -> None:
+        super().__init__()
+        self.setObjectName("frame")
+        self.setWindowTitle("Benchtop")
+        self.setUnifiedTitleAndToolBarOnMac(True)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(760, 520)
+        self.resize(1280, 820)
+        self.bridge, self.state = bridge, state
+        self._is_painted = False
+        self._panels: dict[str, QWidget] = {}
+        self._jobs: dict[str, JobRecord] = {}
+        self._pending: list[str] = []
+        self._settings: Any = None
+        self.actions_ = Actions(self)
+        self._build_middle()
+        self._build_toolbar()
+        self._build_status()
+        self.actions_.fill(self.menuBar())
+        self.palette_ = Palette(self, self._entries)
+        self.actions_.handle(self._handlers())
+        self._restore()
+        bridge.attached.connect(self._on_attached)
+        bridge.jobChanged.connect(self._on_job)
+        bridge.faulted.connect(lambda error: self.banner.show_notice(Notice.of(error)))
+
+    # ---- building -----------------------------------------------------------------------------------------------
+
+    def _build_middle(self) -> None:
+        self.sidebar = Sidebar(SECTIONS)
+        self.banner = Banner()
+        self.stack = QStackedWidget()
+        self.inspector = Inspector()
+        self._blank = QWidget()
+        self._blank.setAutoFillBackground(True)
+        self._blank.setBackgroundRole(QPalette.ColorRole.Base)
+        self.stack.addWidget(self._blank)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self.stack, 1)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setHandleWidth(1)
+        self.splitter.setChildrenCollapsible(False)
+        for widget, stretch in ((self.sidebar, 0), (middle, 1), (self.inspector, 0)):
+            self.splitter.addWidget(widget)
+            self.splitter.setStretchFactor(self.splitter.indexOf(widget), stretch)
+        self.splitter.setSizes([190, 830, 260])
+        self.setCentralWidget(self.splitter)
+        self.sidebar.sectionChosen.connect(self.show_section)
+        self.inspector.originChosen.connect(self.show_run)
+        self.inspector.noteEdited.connect(self._on_note)
+
+    def _build_toolbar(self) -> None:
+        bar = QToolBar("Toolbar", self)
+        bar.setObjectName("toolbar")
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        bar.setIconSize(QSize(18, 18))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._title = QLabel("Library")
+        self._title.setFont(theme.scaled(self.font(), 1.2, bold=True))
+        self._title.setContentsMargins(10, 0, 10, 0)
+        self._title.setMinimumWidth(60)
+        self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.search = _SearchField(self.actions_["ui.open_palette"].trigger)
+        bar.addWidget(self._toggle_button("ui.toggle_sidebar"))
+        bar.addWidget(self._title)
+        for key in ("ui.new_analysis", "ui.run", "ui.stop"):
+            bar.addAction(self.actions_[key])
+            button = bar.widgetForAction(self.actions_[key])
+            button.setAccessibleName(self.actions_.commands[key].title)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        bar.addWidget(_gap(theme.GAP))
+        bar.addWidget(self.search)
+        bar.addWidget(_gap(2))
+        bar.addWidget(self._toggle_button("ui.toggle_inspector"))
+        self.addToolBar(bar)
+        self.toolbar = bar
+
+    def _toggle_button(self, key: str) -> QToolButton:
+        """A plain button for a pane: whether the pane is open is plain to see, so the button need not look pressed."""
+        button = QToolButton()
+        button.setAutoRaise(True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(f"Show or hide the {self.actions_.commands[key].title.lower()}")
+        button.setToolTip(self.actions_[key].toolTip())
+        button.setProperty("icon_name", self.actions_.commands[key].icon)
+        button.setIcon(self.actions_[key].icon())
+        button.clicked.connect(self.actions_[key].trigger)
+        return button
+
+    def _build_status(self) -> None:
+        self._running, self._machine = QLabel("Starting…"), QLabel("")
+        for label, name in ((self._running, "Jobs"), (self._machine, "Machine")):
+            label.setAccessibleName(name)
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            label.setFont(theme.scaled(self.font(), 0.92))
+            label.setContentsMargins(8, 1, 8, 1)
+        self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().addWidget(self._running)
+        self.statusBar().addPermanentWidget(self._machine)
+
+    def _handlers(self) -> dict[str, Callable[[], object]]:
+        go = {f"ui.go_{key}": (partial(self.show_section, key)) for key in PANELS}
+        edit = {f"ui.{name}": partial(_edit, name) for name in ("undo", "redo", "cut", "copy", "paste")}
+        return {
+            **go,
+            **edit,
+            "ui.select_all": lambda: _edit("selectAll"),
+            "ui.open_palette": self.palette_.open_at,
+            "ui.toggle_sidebar": lambda: self._toggle(self.sidebar),
+            "ui.toggle_inspector": lambda: self._toggle(self.inspector),
+            "ui.close_window": self.close,
+            "ui.minimise": self.showMinimized,
+            "ui.zoom": lambda: self.showNormal() if self.isMaximized() else self.showMaximized(),
+            "ui.toggle_full_screen": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
+            "ui.show_shortcuts": lambda: self._open_settings("Shortcuts"),
+        }
+
+    def _restore(self) -> None:
+        self.restoreGeometry(self.state.data("geometry"))
+        self.splitter.restoreState(self.state.data("splitter"))
+        self.sidebar.setVisible(self.state.flag("sidebar", default=True))
+        self.inspector.setVisible(self.state.flag("inspector", default=False))
+        self._sync_toggles()
+        section = self.state.text("section", "library")
+        self.show_section(section if section in PANELS else "library")
+
+    def remember(self) -> None:
+        """Write down what the next start should look like."""
+        self.state.put("geometry", bytes(self.saveGeometry().data()))
+        self.state.put("splitter", bytes(self.splitter.saveState().data()))
+        self.state.put("sidebar", not self.sidebar.isHidden())
+        self.state.put("inspector", not self.inspector.isHidden())
+        self.state.put("section", self.sidebar.current)
+        for key, panel in self._panels.items():
+            if (remembered := getattr(panel, "remembered", None)) is not None:
+                self.state.put(f"panel.{key}", remembered())
+        self.state.save()
+
+    # ---- sections and panels ------------------------------------------------------------------------------------
+
+    def show_section(self, key: str) -> QWidget | None:
+        """Bring a section to the front; its panel is made when it is first needed and possible."""
+        if key == "settings":
+            self._open_settings()
+            return None
+        self.sidebar.choose(key)
+        self._title.setText(next(section.title for section in SECTIONS if section.key == key))
+        if not self.bridge.is_attached:
+            return None
+        panel = self.panel(key)
+        if self.stack.currentWidget() is not panel:
+            self.stack.setCurrentWidget(panel)
+            self.inspector.show_item(None)
+        self._on_panel_actions(panel)
+        return panel
+
+    def panel(self, key: str) -> QWidget:
+        """The panel of a section, made if need be."""
+        if key not in self._panels:
+            panel: QWidget = resolve(PANELS[key])(self.bridge, self)
+            self._panels[key] = panel
+            self.stack.addWidget(panel)
+            for name in _PANEL_SIGNALS:
+                if (signal := getattr(panel, name, None)) is not None:
+                    signal.connect(lambda *args, name=name, panel=panel: self._on_panel(panel, name, *args))
+            if (recall := getattr(panel, "recall", None)) is not None:
+                recall(self.state.mapping(f"panel.{key}"))
+        return self._panels[key]
+
+    def _on_panel(self, panel: QWidget, name: str, *args: object) -> None:
+        if name == "openRequested":
+            self.open_data(str(args[0]))
+        elif name == "runRequested":
+            self.show_run(str(args[0]))
+        elif name == "noticed" and isinstance(args[0], Notice):
+            self.banner.show_notice(args[0])
+        elif panel is not self.stack.currentWidget():
+            return
+        elif name == "titleChanged":
+            self._title.setText(str(args[0]))
+        elif name == "actionsChanged":
+            self._on_panel_actions(panel)
+        elif name == "inspected" and (args[0] is None or isinstance(args[0], Inspected)):
+            self.inspector.show_item(args[0])
+
+    def _on_panel_actions(self, panel: QWidget) -> None:
+        handlers: object = getattr(panel, "actions", list)()
+        self.actions_.lend(handlers if isinstance(handlers, dict) else {})
+
+    def _on_attached(self) -> None:
+        self.actions_.handle(
+            {
+                "ui.new_analysis": lambda: self._in_analyze("new_analysis"),
+                "ui.open_settings": self._open_settings,
+                "ui.check_machine": lambda: self._open_settings("Sandbox"),
+            }
+        )
+        self.show_section(self.sidebar.current or "library")
+        for data in self._pending:
+            self.open_data(data)
+        self._pending.clear()
+
+    def _in_analyze(self, method: str, *args: str) -> None:
+        panel = self.show_section("analyze")
+        if (do := getattr(panel, method, None)) is not None:
+            do(*args)
+
+    def open_data(self, data: str) -> None:
+        """Take a path or an accession to Analyze; kept until there is a workbench."""
+        if not self.bridge.is_attached:
+            self._pending.append(data)
+            return
+        self._in_analyze("open_data", data)
+
+    def show_run(self, run: str) -> None:
+        """Show a run, by id or folder, in Analyze."""
+        if self.bridge.is_attached:
+            self._in_analyze("open_run", run)
+
+    def _open_settings(self, section: str = "") -> None:
+        if not self.bridge.is_attached:
+            return
+        if self._settings is None:
+            self._settings = resolve("desktop.ui.panels.settings:SettingsWindow")(self.bridge, self)
+        self._settings.open_at(section)
+
+    # ---- jobs ---------------------------------------------------------------------------------------------------
+
+    def seed_jobs(self, jobs: list[JobRecord]) -> None:
+        """The jobs there are when the window attaches."""
+        self._jobs = {job.id: job for job in jobs} | self._jobs
+        self._show_counts()
+
+    def _on_job(self, job: JobRecord) -> None:
+        before = self._jobs.get(job.id)
+        self._jobs[job.id] = job
+        if before is None or before.state != job.state:
+            self._show_counts()
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """The latest of each job the window has heard of."""
+        return self._jobs
+
+    def _show_counts(self) -> None:
+        states = [job.state for job in self._jobs.values()]
+        running, waiting = states.count(JobState.RUNNING), states.count(JobState.WAITING)
+        words = [f"{running} running"] * bool(running) + [f"{waiting} waiting"] * bool(waiting)
+        self._running.setText(" · ".join(words) or "Nothing running")
+        self.sidebar.set_badge("activity", running + waiting)
+
+    def show_machine(self, words: str, tip: str = "") -> None:
+        """What the status bar says of the machine: isolation, offline."""
+        self._machine.setText(words)
+        self._machine.setToolTip(tip)
+
+    # ---- palette ------------------------------------------------------------------------------------------------
+
+    def _entries(self, query: str) -> list[Entry]:
+        native = QKeySequence.SequenceFormat.NativeText
+        entries = [
+            Entry(
+                command.title.rstrip("…"),
+                self.actions_[key].trigger,
+                self.actions_[key].shortcut().toString(native) or command.menu,
+                command.icon,
+                command.menu,
+            )
+            for key, command in self.actions_.commands.items()
+            if self.actions_[key].isEnabled() and key != "ui.open_palette"
+        ]
+        for panel in self._panels.values():
+            if (found := getattr(panel, "palette_entries", None)) is not None:
+                entries += found()
+        recent = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)[:200]
+        for job in recent:
+            show = partial(self.show_job, job.id)
+            entries.append(Entry(job.title, show, f"Job · {job.state}", "activity", job.kind))
+        text = query.strip()
+        if is_accession(text):
+            entries.insert(0, Entry(f"Open {text.upper()}", lambda: self.open_data(text.upper()), "Accession", "open"))
+        elif text.startswith(("/", "~")) and Path(text).expanduser().exists():
+            path = str(Path(text).expanduser())
+            entries.insert(0, Entry(f"Open {text}", lambda: self.open_data(path), "Path", "open"))
+        return entries
+
+    def show_job(self, job_id: str) -> None:
+        """Select a job in Activity."""
+        panel = self.show_section("activity")
+        if (select := getattr(panel, "select_job", None)) is not None:
+            select(job_id)
+
+    # ---- small things -------------------------------------------------------------------------------------------
+
+    def _toggle(self, pane: QWidget) -> None:
+        pane.setVisible(pane.isHidden())
+        self._sync_toggles()
+
+    def _sync_toggles(self) -> None:
+        self.actions_["ui.toggle_sidebar"].setChecked(not self.sidebar.isHidden())
+        self.actions_["ui.toggle_inspector"].setChecked(not self.inspector.isHidden())
+
+    def _on_note(self, key: str, text: str) -> None:
+        for panel in self._panels.values():
+            if (keep := getattr(panel, "keep_note", None)) is not None:
+                keep(key, text)
+
+    def bring_to_front(self) -> None:
+        """Show the window, wherever it was."""
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped_data(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        data = dropped_data(event)
+        if data:
+            event.acceptProposedAction()
+            self.open_data(data[0])
+            if len(data) > 1:
+                hint = "One dataset at a time; drop a folder to open it whole."
+                self.banner.show_notice(Notice(f"Opened {data[0]}.", hint))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.remember()
+        event.accept()
+        self.closed.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "actions_"):
+            self.actions_.refresh_icons()
+            for button in self.toolbar.findChildren(QToolButton):
+                if name := button.property("icon_name"):
+                    button.setIcon(theme.icon(str(name)))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            self.paint_started_s = time.perf_counter()
+            self.painted.emit()
+
+
+class _SearchField(QLineEdit):
+    """Looks like a search field and opens the palette, which is one."""
+
+    def __init__(self, open_palette: Callable[[], object]) -> None:
+        super().__init__()
+        keys = QKeySequence("Ctrl+K").toString(QKeySequence.SequenceFormat.NativeText)
+        self.setPlaceholderText(f"Search  {keys}")
+        self.setAccessibleName("Search")
+        self.setReadOnly(True)
+        self.setFixedWidth(180)
+        self._open = open_palette
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._open()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Space, Qt.Key.Key_Enter):
+            self._open()
+        else:
+            super().keyPressEvent(event)
+
+
+def _gap(width: int) -> QWidget:
+    gap = QWidget()
+    gap.setFixedWidth(width)
+    return gap
+
+
+def is_accession(text: str) -> bool:
+    """Whether a text looks like a GEO accession."""
+    return text[:3].upper() in ("GSE", "GDS", "GSM", "GPL") and text[3:].isdigit()
+
+
+def dropped_data(event: QDropEvent) -> list[str]:
+    """The local paths of a drop, or an accession dropped as text."""
+    mime = event.mimeData()
+    paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()]
+    text = mime.text().strip()
+    return paths or ([text.upper()] if is_accession(text) else [])
+
+
+def _edit(name: str) -> None:
+    """Do an edit command on the text that has the keyboard."""
+    widget = QApplication.focusWidget()
+    if widget is not None and (do := getattr(widget, name, None)) is not None:
+        do()
