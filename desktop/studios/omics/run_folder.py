@@ -1,0 +1,127 @@
+"""A run's folder while it is being made: hidden beside its final place, then there whole by one rename.
+
+Knows nothing of what is in it. Not a cache: a folder that was never finished is removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from desktop.core.errors import InputError
+
+MIN_FREE_BYTES = 200 * 1024 * 1024
+
+
+class OutputFolderError(InputError):
+    """The results cannot be put where they should go: not empty, not writable, or the disk is full."""
+
+    code = "omics.output_folder"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`staging` is where files are written, `out_dir` where they appear; both are on the same disk."""
+
+    staging: Path
+    out_dir: Path
+
+    @property
+    def inputs(self) -> Path:
+        """What the script may read: counts.csv.gz, samples.csv."""
+        return self.staging / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        """What the sandbox hands back, made by the sandbox in one rename."""
+        return self.staging / "outputs"
+
+    @property
+    def finished(self) -> Path:
+        """The folder as the person will see it."""
+        return self.staging / "finished"
+
+    def gather(self) -> None:
+        """Put outputs and inputs together as the finished folder."""
+        self.outputs.rename(self.finished)
+        for path in sorted(self.inputs.iterdir()):
+            shutil.copyfile(path, self.finished / path.name)
+
+    def publish(self) -> None:
+        """Make the finished folder appear at `out_dir` by one rename; `out_dir` may be an empty folder until then."""
+        for path in self.finished.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        if self.out_dir.is_dir():
+            self.out_dir.rmdir()  # refuses a folder that somebody has filled meanwhile
+        self.finished.rename(self.out_dir)
+
+    def remove(self) -> None:
+        """Take away what is unfinished."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+
+def open_run_folder(out_dir: Path, run_id: str) -> RunFolder:
+    """A folder to fill, hidden beside `out_dir`; finds out now whether the results can be put there.
+
+    raises   OutputFolderError when `out_dir` is a file, is not empty, cannot be written, or its disk is nearly full
+    """
+    out_dir = out_dir.expanduser().absolute()
+    staging = out_dir.parent / f".{out_dir.name}.{run_id[:12]}.partial"
+
+    def prepare() -> None:
+        if out_dir.exists() and not out_dir.is_dir():
+            raise OutputFolderError(f"{out_dir} is a file", hint="Choose a folder that does not exist yet.")
+        if out_dir.is_dir() and any(out_dir.iterdir()):
+            raise OutputFolderError(
+                f"{out_dir} is not empty", hint="Choose a new folder; results of an earlier run are never overwritten."
+            )
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+        (staging / "inputs").mkdir(parents=True)
+        free = shutil.disk_usage(staging).free
+        if free < MIN_FREE_BYTES:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise OutputFolderError(
+                f"the disk of {out_dir} has {free // 2**20} MB left",
+                hint=f"Free at least {MIN_FREE_BYTES // 2**20} MB, or choose a folder on another disk.",
+            )
+
+    guarded(prepare, out_dir)
+    return RunFolder(staging, out_dir)
+
+
+def guarded(write: Callable[[], None], out_dir: Path) -> None:
+    """Run `write`; what the disk says is told as an OutputFolderError."""
+    try:
+        write()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputFolderError(
+                f"the disk of {out_dir} is full", hint="Free some space, or choose a folder on another disk."
+            ) from error
+        raise OutputFolderError(
+            f"{out_dir} cannot be written: {error.strerror or error}", hint="Choose a folder you may write to."
+        ) from error
+
+
+def file_hashes(folder: Path) -> dict[str, dict[str, object]]:
+    """Relative name → {"bytes", "sha256"} of every file, sorted by name."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+    return found
+
+
+def write_json(path: Path, value: object) -> None:
+    """Readable JSON, keys in the order given, LF."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

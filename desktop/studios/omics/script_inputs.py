@@ -1,0 +1,55 @@
+"""The two files an analysis script reads, `counts.csv.gz` and `samples.csv`: written and read back here.
+
+The bytes depend on nothing but the numbers and names, so that their hashes say whether two runs had the same data.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from desktop.studios.omics.schema import SampleTable
+
+COUNTS, SAMPLES = "counts.csv.gz", "samples.csv"
+
+
+def write_counts(
+    folder: Path, values: Any, gene_ids: Sequence[str], gene_symbols: Sequence[str], samples: Sequence[str]
+) -> None:
+    """Write `counts.csv.gz`: gene_id, gene_symbol ("" where unknown), one column a sample.
+
+    values   (S, G) whole numbers >= 0
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(values.T, columns=list(samples))
+    table.insert(0, "gene_symbol", list(gene_symbols))
+    table.insert(0, "gene_id", list(gene_ids))
+    table.to_csv(
+        folder / COUNTS,
+        index=False,
+        lineterminator="\n",
+        compression={"method": "gzip", "mtime": 0, "compresslevel": 6},
+    )
+
+
+def write_samples(folder: Path, samples: SampleTable) -> None:
+    """Write `samples.csv`: the first column names the sample, then one column a factor, every value as written."""
+    with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        first = next(name for name in ("sample", "sample_name", "sample_id", "") if name not in samples.factors)
+        writer.writerow([first, *samples.factors])
+        for i, sample in enumerate(samples.samples):
+            writer.writerow([sample, *(values[i] for values in samples.factors.values())])
+
+
+def load_samples(path: Path) -> SampleTable:
+    """The sample table of a `samples.csv` written here."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    return SampleTable(
+        samples=[row[0] for row in rows],
+        factors={name: [row[k] for row in rows] for k, name in enumerate(header) if k > 0},
+    )

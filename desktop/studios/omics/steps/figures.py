@@ -1,0 +1,367 @@
+"""The figures of an analysis, as matplotlib draws them for the report: volcano, MA, PCA, heatmap and the checks.
+
+Each `draw_` takes arrays and returns a Figure; `save_figure` writes SVG (text stays text) and PNG with the same bytes
+every time. Colours are Okabe and Ito's, told apart by colour-blind readers; labels never overlap: one that finds no
+room is left out. `script.py` copies this file into every analysis script, so it imports nothing of Benchtop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+INK, GREY, PALE = "#222222", "#9a9a9a", "#c8c8c8"
+UP, DOWN = "#D55E00", "#0072B2"
+GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+N_POINTS_AS_IMAGE = 2000  # more points than this are drawn as one image inside the SVG
+
+matplotlib.rcParams.update(
+    {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "benchtop",
+        "text.parse_math": False,  # a sample may be called "$x"
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": INK,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "savefig.dpi": 150,
+    }
+)
+
+
+def new_axes(width: float = 5.6, height: float = 4.4, right: float = 0.97) -> tuple[Figure, Axes]:
+    """A figure of `width` x `height` inches with one pair of axes; `right` leaves room for a legend beside it."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    figure.subplots_adjust(left=0.13, right=right, top=0.9, bottom=0.13)
+    return figure, axes
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """`name`.svg and `name`.png without date or version, so that the same numbers give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def shown(text: str, longest: int = 24) -> str:
+    """A name from the data as one short printable line."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def use_log_scale(axis: Axis) -> None:
+    """A log axis with plain numbers on it; a range within one decade shows its minor ticks' numbers too."""
+    if isinstance(axis, XAxis):
+        axis.axes.set_xscale("log")
+    else:
+        axis.axes.set_yscale("log")
+    low, high = axis.get_data_interval()
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axis.set_major_formatter(plain)
+    axis.set_minor_formatter(plain if high < 6 * max(low, 1e-300) else NullFormatter())
+
+
+def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> int:
+    """Write each (x, y, text) near its point where it overlaps no other label; returns how many found room."""
+    figure = axes.figure
+    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    frame = axes.get_window_extent(renderer)
+    taken: list[Bbox] = []
+    dots = [axes.transData.transform((x, y)) for x, y, _ in points]
+    for (x, y, text), _dot in zip(points, dots, strict=True):
+        for radius in (6, 12, 20, 30, 42):
+            box = None
+            for dx, dy in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (1, 0), (-1, 0), (0, -1)):
+                label = axes.annotate(
+                    shown(text),
+                    (x, y),
+                    xytext=(dx * radius, dy * radius),
+                    textcoords="offset points",
+                    ha="left" if dx > 0 else "right" if dx < 0 else "center",
+                    va="bottom" if dy > 0 else "top" if dy < 0 else "center",
+                    fontsize=7,
+                    color=INK,
+                    arrowprops={"arrowstyle": "-", "lw": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 1},
+                )
+                extent = Bbox.from_bounds(*label.get_window_extent(renderer).bounds).padded(1)
+                inside = frame.x0 <= extent.x0 and extent.x1 <= frame.x1 and frame.y0 <= extent.y0
+                clear = inside and extent.y1 <= frame.y1 and not any(extent.overlaps(other) for other in taken)
+                if clear and not any(extent.contains(px, py) for px, py in dots):
+                    box = extent
+                    break
+                label.remove()
+            if box is not None:
+                taken.append(box)
+                break
+    return len(taken)
+
+
+def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, title: str, n_labels: int = 15) -> Figure:
+    """-log10 p against log2 fold change. p = 0 (below the smallest float) is drawn as a triangle at the top edge."""
+    tested = results[results["pvalue"].notna()]
+    p, lfc = tested["pvalue"].to_numpy(), tested["log2_fold_change"].to_numpy()
+    is_capped = p == 0
+    height = -np.log10(np.where(is_capped, 1.0, p))
+    top = max(1.0, float(height.max(initial=0.0))) * (1.08 if is_capped.any() else 1.0)
+    height[is_capped] = top
+    significant = (tested["padj"] < alpha).to_numpy()
+    figure, axes = new_axes()
+    for mask, colour in (
+        (~significant, PALE),
+        (significant & (lfc > 0), UP),
+        (significant & (lfc < 0), DOWN),
+    ):
+        for is_cap, marker in ((False, "o"), (True, "^")):
+            here = mask & (is_capped == is_cap)
+            if here.any():
+                size = 26 if is_cap else 7
+                many = here.sum() > N_POINTS_AS_IMAGE
+                axes.scatter(
+                    lfc[here], height[here], s=size, c=colour, marker=marker, lw=0, alpha=0.75, rasterized=many
+                )
+    if lfc_threshold > 0:
+        for edge in (-lfc_threshold, lfc_threshold):
+            axes.axvline(edge, color=GREY, lw=0.7, ls="--")
+    axes.set(xlabel="log2 fold change", ylabel="−log10 p value")
+    axes.set_title(shown(title, 70))
+    axes.set_ylim(-0.02 * top, top * 1.08)
+    n_up, n_down = int((significant & (lfc > 0)).sum()), int((significant & (lfc < 0)).sum())
+    axes.legend(handles=[Patch(color=UP, label=f"up {n_up:,}"), Patch(color=DOWN, label=f"down {n_down:,}")])
+    if is_capped.any():
+        axes.text(0.01, 0.99, f"▲ p below 1e-308: {int(is_capped.sum())}", transform=axes.transAxes, va="top", size=7)
+    names = np.where(tested["gene_symbol"] != "", tested["gene_symbol"], tested["gene_id"])
+    best = np.flatnonzero(significant)[:n_labels]
+    place_labels(axes, [(lfc[i], height[i], str(names[i])) for i in best])
+    return figure
+
+
+def draw_ma(results: pd.DataFrame, alpha: float, title: str) -> Figure:
+    """log2 fold change against mean normalised counts; points beyond the axis are triangles at its edge."""
+    tested = results[(results["base_mean"] > 0) & results["log2_fold_change"].notna()]
+    mean, lfc = tested["base_mean"].to_numpy(), tested["log2_fold_change"].to_numpy()
+    significant = (tested["padj"] < alpha).to_numpy()
+    limit = max(1.0, float(np.quantile(np.abs(lfc), 0.998)) * 1.15) if len(lfc) else 1.0
+    beyond = np.abs(lfc) > limit
+    clipped = np.clip(lfc, -limit, limit)
+    figure, axes = new_axes()
+    for mask, colour in ((~significant, PALE), (significant & (lfc > 0), UP), (significant & (lfc < 0), DOWN)):
+        for is_beyond, marker, size in ((False, "o", 6), (True, "^", 12)):
+            here = mask & (beyond == is_beyond)
+            if here.any():
+                many = here.sum() > N_POINTS_AS_IMAGE
+                axes.scatter(
+                    mean[here], clipped[here], s=size, c=colour, marker=marker, lw=0, alpha=0.7, rasterized=many
+                )
+    axes.axhline(0, color=INK, lw=0.7)
+    use_log_scale(axes.xaxis)
+    axes.set(xlabel="mean of normalised counts", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
+    axes.set_title(shown(title, 70))
+    return figure
+
+
+def draw_pca(
+    scores: Matrix, percent: Matrix, names: list[str], factors: dict[str, list[str]], colour_by: str, shape_by: str
+) -> Figure:
+    """PC1 against PC2: colour by one factor, marker by another ("" for none); percent of variance on the axes."""
+    figure, axes = new_axes(6.6, 4.4, right=0.74)
+    colours = dict(zip(dict.fromkeys(factors.get(colour_by, [])), GROUP_COLOURS * 40, strict=False))
+    shapes = dict(zip(dict.fromkeys(factors.get(shape_by, [])), MARKERS * 40, strict=False))
+    second = scores[:, 1] if scores.shape[1] > 1 else np.zeros(len(names))
+    for i in range(len(names)):
+        colour = colours[factors[colour_by][i]] if colours else INK
+        marker = shapes[factors[shape_by][i]] if shapes else "o"
+        axes.scatter(scores[i, 0], second[i], s=46, c=colour, marker=marker, edgecolors="white", lw=0.6)
+    axes.margins(0.12)
+    axes.set(xlabel=f"PC1: {percent[0]:.1f} % of variance")
+    axes.set(ylabel=f"PC2: {percent[1]:.1f} % of variance" if len(percent) > 1 else "")
+    axes.set_title("Samples, principal components")
+    patches = [Patch(color=c, label=shown(level, 18)) for level, c in list(colours.items())[:10]]
+    marks = [axes.scatter([], [], c=GREY, marker=m, label=shown(level, 18)) for level, m in list(shapes.items())[:10]]
+    above = 1.0
+    legends: tuple[tuple[str, Sequence[Artist]], ...] = ((colour_by, patches), (shape_by, marks))
+    for factor, handles in legends:
+        if handles:
+            figure.legend(
+                handles=handles,
+                title=shown(factor, 18),
+                loc="upper left",
+                bbox_to_anchor=(0.75, 0.9 * above),
+                alignment="left",
+            )
+            above -= 0.1 + 0.052 * len(handles)
+    if len(names) <= 40:
+        place_labels(axes, [(scores[i, 0], second[i], names[i]) for i in range(len(names))])
+    return figure
+
+
+def draw_heatmap(z: Matrix, genes: list[str], names: list[str], factors: dict[str, list[str]]) -> Figure:
+    """Genes (rows) by samples (columns) in clustered order, z-scores of VST values, one colour strip a factor.
+
+    z         (N, S) in the order to draw; blue is below the gene's mean, red-brown above
+    factors   factor -> one level a sample, in the drawn order
+    """
+    n_genes, n_samples = z.shape
+    height = 1.9 + 0.34 * len(factors) + max(2.4, min(12.0, 0.125 * n_genes))
+    width = 3.4 + max(2.6, min(11.0, 0.24 * n_samples))
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(factors) + 1,
+        1,
+        height_ratios=[0.16] * len(factors) + [max(2.4, min(12.0, 0.125 * n_genes))],
+        left=0.2 / width,
+        right=1 - 2.6 / width,
+        top=1 - 0.45 / height,
+        bottom=1.15 / height,
+        hspace=0.03,
+    )
+    figure.suptitle("Genes by samples, clustered (VST, z-score by gene)", x=0.2 / width, ha="left", size=10)
+    legend_y = 1 - 0.45 / height
+    offset = 0
+    for row, (factor, levels) in enumerate(factors.items()):
+        axes = figure.add_subplot(grid[row])
+        order = list(dict.fromkeys(levels))
+        colours = [GROUP_COLOURS[(offset + k) % len(GROUP_COLOURS)] for k in range(len(order))]
+        codes = np.array([[order.index(level) for level in levels]])
+        axes.imshow(codes, aspect="auto", cmap=ListedColormap(colours), vmin=-0.5, vmax=len(order) - 0.5)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        handles = [Patch(color=c, label=shown(level, 18)) for level, c in list(zip(order, colours, strict=True))[:10]]
+        figure.legend(
+            handles=handles,
+            title=shown(factor, 18),
+            loc="upper left",
+            bbox_to_anchor=(1 - 1.55 / width, legend_y),
+            alignment="left",
+        )
+        legend_y -= (0.32 + 0.19 * len(handles)) / height
+        offset += len(order)
+    axes = figure.add_subplot(grid[len(factors)])
+    limit = min(3.0, max(1.0, float(np.abs(z).max(initial=1.0))))
+    image = axes.imshow(z, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.spines[:].set_visible(False)
+    if n_genes <= 100:
+        axes.set_yticks(range(n_genes), [shown(gene, 18) for gene in genes], fontsize=5.5)
+        axes.yaxis.tick_right()
+    else:
+        axes.set_yticks([])
+    if n_samples <= 60:
+        axes.set_xticks(range(n_samples), [shown(name, 18) for name in names], rotation=90, fontsize=6.5)
+    else:
+        axes.set_xticks([])
+    axes.tick_params(length=0)
+    bar = figure.add_axes((1 - 1.5 / width, max(0.05, legend_y - 1.35 / height), 0.12 / width, 1.0 / height))
+    figure.colorbar(image, cax=bar, label="z-score")
+    return figure
+
+
+def draw_dispersion(mean: Matrix, gene_wise: Matrix, fitted: Matrix, final: Matrix) -> Figure:
+    """Dispersion of each gene before and after shrinking towards the fitted trend, log-log. All (G,)."""
+    figure, axes = new_axes()
+    seen = np.isfinite(gene_wise) & np.isfinite(fitted) & (mean > 0) & (gene_wise > 1e-7)
+    many = bool(seen.sum() > N_POINTS_AS_IMAGE)
+    axes.scatter(mean[seen], gene_wise[seen], s=3, c=PALE, lw=0, label="gene by itself", rasterized=many)
+    axes.scatter(mean[seen], final[seen], s=3, c="#56B4E9", lw=0, alpha=0.6, label="used", rasterized=many)
+    order = np.argsort(mean[seen])
+    axes.plot(mean[seen][order], fitted[seen][order], c=UP, lw=1.4, label="trend")
+    use_log_scale(axes.xaxis)
+    use_log_scale(axes.yaxis)
+    axes.set(xlabel="mean of normalised counts", ylabel="dispersion")
+    axes.set_title("Variability of the genes")
+    axes.legend(loc="lower left")
+    return figure
+
+
+def draw_pvalue_histogram(pvalue: Matrix, reading: str) -> Figure:
+    """p values in 40 bins with a reading of the histogram's shape above."""
+    figure, axes = new_axes(5.6, 3.6)
+    axes.hist(pvalue[np.isfinite(pvalue)], bins=40, range=(0, 1), color="#56B4E9", edgecolor="white", lw=0.4)
+    axes.set(xlabel="p value", ylabel="genes", xlim=(0, 1))
+    axes.set_title(shown(reading, 86), size=8.5)
+    return figure
+
+
+def draw_sample_quality(quality: pd.DataFrame) -> Figure:
+    """Library size, genes detected and likeness to the other samples; flagged samples in red-brown."""
+    names = [shown(str(name), 16) for name in quality.index]
+    figure = Figure(figsize=(8.4, max(2.2, min(12.0, 0.9 + 0.2 * len(names)))))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 3, sharey=True)
+    figure.subplots_adjust(left=0.17, right=0.98, top=0.88, bottom=0.2, wspace=0.12)
+    colours = [UP if flag else DOWN for flag in quality["is_outlier"]]
+    for axes, column, title, scale in (
+        (panels[0], "library_size", "library size (million reads)", 1e-6),
+        (panels[1], "genes_detected", "genes detected (thousand)", 1e-3),
+        (panels[2], "median_correlation", "median correlation", 1.0),
+    ):
+        values = quality[column].to_numpy(dtype=float) * scale
+        axes.scatter(values, range(len(names)), c=colours, s=22, lw=0)
+        axes.set_title(title, size=8.5)
+        axes.grid(axis="y", lw=0.3, color=PALE)
+        if column != "median_correlation":
+            axes.set_xlim(left=0)
+    panels[0].set_yticks(range(len(names)), names, fontsize=7 if len(names) <= 60 else 3)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def draw_top_genes(
+    normalised: Matrix, genes: list[str], groups: list[str], pairs: list[str] | None, factor: str
+) -> Figure:
+    """Normalised counts of the top genes, one small panel a gene; lines join paired samples. (S, N)."""
+    n_genes = len(genes)
+    n_columns = min(4, max(1, n_genes))
+    n_rows = max(1, -(-n_genes // n_columns))
+    figure = Figure(figsize=(2.1 * n_columns + 0.4, 1.9 * n_rows + 0.5))
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
+    figure.subplots_adjust(
+        left=0.09, right=0.98, top=1 - 0.55 / (1.9 * n_rows + 0.5), bottom=0.1, wspace=0.45, hspace=0.45
+    )
+    levels = list(dict.fromkeys(groups))
+    x = np.array([levels.index(group) for group in groups], dtype=float)
+    spread = np.array([0.16 * ((k * 0.618034) % 1 - 0.5) for k in range(len(groups))])
+    for k, axes in enumerate(panels.flat):
+        if k >= n_genes:
+            axes.set_visible(False)
+            continue
+        y = normalised[:, k] + 0.5
+        for pair in dict.fromkeys(pairs or []):
+            here = [i for i, p in enumerate(pairs or []) if p == pair]
+            if 1 < len(here) <= len(levels):
+                axes.plot(x[here] + spread[here], y[here], c=PALE, lw=0.7, zorder=1)
+        axes.scatter(x + spread, y, c=[GROUP_COLOURS[int(level) % 8] for level in x], s=16, lw=0, zorder=2)
+        use_log_scale(axes.yaxis)
+        axes.set_title(shown(genes[k], 18), size=8)
+        axes.set_xticks(range(len(levels)), [shown(level, 10) for level in levels], fontsize=7)
+        axes.set_xlim(-0.6, len(levels) - 0.4)
+        axes.tick_params(axis="y", labelsize=6.5)
+    figure.supylabel("normalised counts + 0.5", size=8, x=0.005)
+    figure.suptitle(f"Top genes by {shown(factor)}", size=9, x=0.02, ha="left")
+    return figure

@@ -1,0 +1,114 @@
+"""What the samples look like before any test: depth, likeness, outliers, principal components, clustering.
+
+Pure functions over numpy arrays, axes always (samples, genes). `script.py` copies this file into every analysis
+script, so it imports nothing of Benchtop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+from scipy.spatial.distance import pdist, squareform
+
+Matrix = NDArray[np.float64]
+
+
+def sample_quality(counts: NDArray[Any], transformed: Matrix, factors: Matrix, names: list[str]) -> pd.DataFrame:
+    """One row a sample: library_size, genes_detected, size_factor, likeness to the others, is_outlier and why.
+
+    counts        (S, G) raw reads
+    transformed   (S, G) on a log-like scale with even variance
+    factors       (S,) size factors, unitless
+    A sample is flagged, never dropped. The rules, each with its number in `reason`:
+      library size below a quarter of the median; genes detected below 70 % of the median;
+      median correlation with the others more than 3 robust standard deviations and 0.03 below what is usual;
+      columns that are copies of each other.
+    """
+    n_samples = len(names)
+    library = counts.sum(axis=1)
+    detected = (counts > 0).sum(axis=1)
+    informative = transformed.std(axis=0) > 0
+    correlation = np.atleast_2d(np.corrcoef(transformed[:, informative])) if informative.any() else np.eye(n_samples)
+    others = correlation.copy()
+    np.fill_diagonal(others, np.nan)
+    if n_samples > 1:
+        median_correlation, max_correlation = np.nanmedian(others, axis=1), np.nanmax(others, axis=1)
+        closest = [names[k] for k in np.nanargmax(others, axis=1)]
+    else:
+        median_correlation, max_correlation, closest = np.full(1, np.nan), np.full(1, np.nan), [""]
+    usual = float(np.median(median_correlation))
+    spread = 1.4826 * float(np.median(np.abs(median_correlation - usual)))
+    lowest_usual = usual - max(3.0 * spread, 0.03)
+    reasons: list[list[str]] = [[] for _ in names]
+    for i in range(n_samples):
+        if library[i] < 0.25 * np.median(library):
+            share = 100 * library[i] / np.median(library)
+            reasons[i].append(f"library size is {share:.0f} % of the median sample's")
+        if detected[i] < 0.7 * np.median(detected):
+            share = 100 * detected[i] / np.median(detected)
+            reasons[i].append(f"genes detected are {share:.0f} % of the median sample's")
+        if n_samples > 2 and median_correlation[i] < lowest_usual:
+            reasons[i].append(f"median correlation with the others is {median_correlation[i]:.3f}, usual {usual:.3f}")
+        same = [names[j] for j in range(n_samples) if j != i and np.array_equal(counts[i], counts[j])]
+        if same:
+            reasons[i].append(f"identical to {', '.join(same)}")
+    return pd.DataFrame(
+        {
+            "library_size": library,
+            "genes_detected": detected,
+            "size_factor": factors,
+            "median_correlation": median_correlation,
+            "max_correlation": max_correlation,
+            "closest_sample": closest,
+            "is_outlier": [bool(reason) for reason in reasons],
+            "reason": ["; ".join(reason) for reason in reasons],
+        },
+        index=pd.Index(names, name="sample"),
+    )
+
+
+def most_variable(values: Matrix, n_top: int) -> NDArray[np.intp]:
+    """Columns of the `n_top` most variable genes, most variable first; ties keep the table's order. (S, G) -> (K,)."""
+    variance = values.var(axis=0, ddof=1)
+    order = np.argsort(-variance, kind="stable")[:n_top]
+    return np.asarray(order[variance[order] > 0])
+
+
+def principal_components(values: Matrix, n_components: int = 6) -> tuple[Matrix, Matrix]:
+    """Scores (S, K) and percent of variance (K,) of centred, unscaled genes (S, G).
+
+    The sign of a component is arbitrary; here the sample farthest from the centre is positive.
+    """
+    centred = values - values.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    n_kept = max(1, min(n_components, values.shape[0] - 1))
+    scores = (left * singular)[:, :n_kept]
+    farthest = np.argmax(np.abs(np.round(scores, 9)), axis=0)
+    signs = np.sign(scores[farthest, np.arange(n_kept)])
+    total = float((singular**2).sum())
+    percent = 100.0 * singular[:n_kept] ** 2 / total if total > 0 else np.zeros(n_kept)
+    return scores * np.where(signs == 0, 1.0, signs), percent
+
+
+def sample_distances(values: Matrix) -> Matrix:
+    """Euclidean distances between samples, (S, G) -> (S, S)."""
+    return np.asarray(squareform(pdist(values)))
+
+
+def gene_z_scores(values: Matrix) -> Matrix:
+    """Each gene centred on 0 with standard deviation 1 over the samples; a constant gene becomes 0. (S, G)."""
+    centred = values - values.mean(axis=0)
+    deviation = centred.std(axis=0, ddof=1)
+    return np.asarray(np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0))
+
+
+def clustered_order(values: Matrix) -> NDArray[np.intp]:
+    """Order of the rows after average-linkage clustering on Euclidean distance with the best leaf order."""
+    if values.shape[0] < 3:
+        return np.arange(values.shape[0])
+    distances = pdist(values)
+    return np.asarray(leaves_list(optimal_leaf_ordering(linkage(distances, method="average"), distances)))

@@ -1,0 +1,261 @@
+"""The analysis itself, in the order a reader follows it. `script.py` copies this file to the end of every script.
+
+The constants below stand for the plan: each script has its own in their place. Reads `counts.csv.gz` and
+`samples.csv` beside this file; writes tables and figures to the current working directory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import formulaic
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from desktop.studios.omics.steps.deseq import fit_counts, size_factors, vst, wald_test
+from desktop.studios.omics.steps.figures import (
+    draw_dispersion,
+    draw_heatmap,
+    draw_ma,
+    draw_pca,
+    draw_pvalue_histogram,
+    draw_sample_quality,
+    draw_top_genes,
+    draw_volcano,
+    save_figure,
+)
+from desktop.studios.omics.steps.quality import (
+    clustered_order,
+    gene_z_scores,
+    most_variable,
+    principal_components,
+    sample_distances,
+    sample_quality,
+)
+
+Matrix = NDArray[np.float64]
+
+# The plan
+QUESTION: str = ""
+KIND: str = "differential_expression"  # or pca, clustering, sample_qc: the same without the test
+DESIGN: str = "~ condition"
+CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, treated, control
+ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
+LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
+MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
+KEEP: dict[str, list[str]] = {}  # factor: levels analysed; empty keeps every sample
+LEVELS: dict[str, list[str]] = {"condition": ["control", "treated"]}  # reference level first
+NUMERIC: list[str] = []  # factors that are numbers, not groups
+COLOUR_BY: str = "condition"
+SHAPE_BY: str = ""
+N_TOP_GENES: int = 500  # principal components: most variable genes
+N_HEATMAP_GENES: int = 50
+# End of the plan
+
+NUMBER_FORMAT = "%.10g"
+RESULT_COLUMNS = ["base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj"]
+N_STEPS = 8
+
+
+def tell(step: int, name: str) -> None:
+    """Say which step begins; Benchtop shows it as progress."""
+    sys.stdout.write(f"[step {step}/{N_STEPS}] {name}\n")
+    sys.stdout.flush()
+
+
+def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
+    """Counts (genes x samples), gene symbols by gene id, and the sample table; every label is text as written."""
+    samples = pd.read_csv(folder / "samples.csv", dtype=str, keep_default_na=False, index_col=0)
+    text = {"gene_id": str, "gene_symbol": str}
+    table = pd.read_csv(folder / "counts.csv.gz", dtype=text, keep_default_na=False)
+    table = table.set_index("gene_id")
+    symbols = table.pop("gene_symbol")
+    if list(table.columns) != list(samples.index):
+        raise SystemExit("samples.csv and counts.csv.gz do not name the same samples in the same order")
+    for factor, levels in KEEP.items():
+        samples = samples[samples[factor].isin(levels)]
+    return table[list(samples.index)], symbols, samples
+
+
+def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
+    """The model matrix of DESIGN (samples x coefficients) and the contrast over its columns.
+
+    The contrast is the row of a treated sample minus the row of a control sample, all else at its reference.
+    """
+    typed = pd.DataFrame(index=samples.index)
+    for factor in samples.columns:
+        if factor in NUMERIC:
+            typed[factor] = pd.to_numeric(samples[factor])
+        elif factor in LEVELS:
+            typed[factor] = pd.Categorical(samples[factor], categories=LEVELS[factor])
+    design = formulaic.model_matrix(DESIGN, typed)
+    if CONTRAST is None:
+        return pd.DataFrame(design), None
+    factor, treated, control = CONTRAST
+    rows = []
+    for level in (treated, control):
+        example = typed.iloc[:1].copy()
+        for name in typed.columns:
+            value = level if name == factor else LEVELS[name][0] if name in LEVELS else typed[name].mean()
+            example[name] = pd.Categorical([value], categories=LEVELS[name]) if name in LEVELS else [value]
+        rows.append(np.asarray(design.model_spec.get_model_matrix(example), dtype=float)[0])
+    return pd.DataFrame(design), rows[0] - rows[1]
+
+
+def reading_of_pvalues(pvalue: Matrix) -> str:
+    """What the shape of the p-value histogram says, in one sentence. (G,), NaN where not tested."""
+    tested = pvalue[np.isfinite(pvalue)]
+    if len(tested) < 200:
+        return f"Only {len(tested)} genes were tested: too few to read the shape."
+    share, _ = np.histogram(tested, bins=20, range=(0.0, 1.0))
+    density = share * 20 / len(tested)  # 1 everywhere when nothing differs
+    first, middle, last = float(density[0]), float(density[5:15].mean()), float(density[-1])
+    if last > 1.6 * max(middle, 0.05) and first > 1.6 * max(middle, 0.05):
+        return "Peaks at both ends: real changes, and many p values near 1 (very low counts or a test too careful)."
+    if last > 1.6 * max(middle, 0.05):
+        return "Piled up near 1: the test is too careful here; the model may leave out a source of variation."
+    if middle > 1.4 * first:
+        return "A hill in the middle: p values are not well calibrated; look for an unmodelled batch."
+    if first > 1.25 * max(middle, 0.05):
+        return "A peak near 0 on a flat floor: genes that change, and a well-behaved test for those that do not."
+    return "Flat: no more small p values than chance gives; few or no genes change."
+
+
+def write_table(table: pd.DataFrame, name: str, *, index: bool = True) -> None:
+    """A CSV whose bytes depend on nothing but its numbers: ten significant digits, LF, gzip without a date."""
+    compression = {"method": "gzip", "mtime": 0} if name.endswith(".gz") else None
+    table.to_csv(name, index=index, float_format=NUMBER_FORMAT, lineterminator="\n", compression=compression)
+
+
+def main() -> None:
+    """Read, look at the samples, test, write."""
+    figures = Path("figures")
+
+    tell(1, "Read the data")
+    table, symbols, samples = read_data(Path(__file__).resolve().parent)
+    names, gene_ids = list(samples.index), table.index.to_numpy(dtype=str)
+    factors = {factor: list(samples[factor]) for factor in (COLOUR_BY, SHAPE_BY) if factor}
+    counts = table.to_numpy(dtype=np.int64).T  # (samples, genes)
+
+    tell(2, "Normalise for sequencing depth")
+    factor_sizes = size_factors(counts)
+    normalised = counts / factor_sizes[:, None]
+    transformed = vst(counts, factors={"size_factors": factor_sizes})
+    write_table(
+        pd.DataFrame(normalised.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), "normalised_counts.csv.gz"
+    )
+
+    tell(3, "Check the samples")
+    quality = sample_quality(counts, transformed, factor_sizes, names)
+    write_table(quality, "sample_qc.csv")
+    distances = sample_distances(transformed)
+    write_table(pd.DataFrame(distances, index=pd.Index(names, name="sample"), columns=names), "sample_distances.csv")
+    save_figure(draw_sample_quality(quality), figures, "sample_qc")
+
+    tell(4, "Principal components")
+    top = most_variable(transformed, N_TOP_GENES)
+    scores, percent = principal_components(transformed[:, top])
+    components = [f"PC{k + 1}" for k in range(scores.shape[1])]
+    pca = pd.DataFrame(np.vstack([percent, scores]), columns=components)
+    pca.insert(0, "sample", ["percent_variance", *names])  # the first row is the percentage, then one a sample
+    write_table(pca, "pca.csv", index=False)
+    save_figure(draw_pca(scores, percent, names, factors, COLOUR_BY, SHAPE_BY), figures, "pca")
+
+    results = pd.DataFrame({"gene_id": gene_ids, "gene_symbol": symbols.to_numpy(dtype=str)})
+    results["base_mean"] = normalised.mean(axis=0)
+    for column in RESULT_COLUMNS[1:]:
+        results[column] = np.nan
+    summary: dict[str, object] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names)}
+    summary["n_outlier_samples"] = int(quality["is_outlier"].sum())
+    summary["percent_variance"] = [round(float(value), 4) for value in percent]
+    order = np.argsort(gene_ids, kind="stable")
+    title = ""
+
+    if CONTRAST is not None:
+        tell(5, "Fit the model")
+        design, contrast = design_matrix(samples)
+        enough = counts.sum(axis=0) >= MIN_TOTAL_COUNT
+        fit = fit_counts(counts[:, enough], design, factors={"size_factors": factor_sizes})
+
+        tell(6, "Test every gene")
+        tested = wald_test(fit, contrast, alpha=ALPHA, lfc_threshold=LFC_THRESHOLD)
+        for column in RESULT_COLUMNS:
+            results.loc[enough, column] = tested[column].to_numpy()
+        reason = np.full(len(results), "few_reads", dtype=object)
+        reason[enough] = tested["reason"].to_numpy()
+        missing = results.loc[results["padj"].isna(), ["gene_id", "gene_symbol", "base_mean", "pvalue"]]
+        missing = missing.assign(reason=reason[missing.index]).sort_values("gene_id", kind="stable")
+        write_table(missing, "genes_without_padj.csv", index=False)
+        dispersions = pd.DataFrame(
+            {
+                "gene_id": gene_ids[enough],
+                "base_mean": fit.base_mean,
+                "dispersion_gene": fit.dispersion_gene,
+                "dispersion_trend": fit.dispersion_trend,
+                "dispersion": fit.dispersion,
+                "is_outlier": fit.dispersion_outlier,
+            }
+        )
+        write_table(dispersions[~fit.all_zero], "dispersions.csv", index=False)
+        written = [float(NUMBER_FORMAT % p) for p in results["pvalue"].fillna(2.0)]
+        order = np.lexsort((gene_ids, np.array(written)))  # by p value as it is written, then by gene id
+        significant = (results["padj"] < ALPHA).to_numpy()
+        change = results["log2_fold_change"].to_numpy()
+        summary |= {
+            "n_tested": int(results["padj"].notna().sum()),
+            "n_significant": int(significant.sum()),
+            "up": int((significant & (change > 0)).sum()),
+            "down": int((significant & (change < 0)).sum()),
+            "without_padj": {str(name): int(number) for name, number in missing["reason"].value_counts().items()},
+            "pvalue_reading": reading_of_pvalues(results["pvalue"].to_numpy()),
+            "dispersion_trend": fit.trend.kind,
+            "n_outlier_counts_replaced": int(fit.replaced.sum()),
+            "notes": list(fit.notes),
+        }
+        title = f"{CONTRAST[1]} against {CONTRAST[2]} ({CONTRAST[0]})"
+
+    tell(7, "Write the tables")
+    ranked = results.iloc[order].reset_index(drop=True)
+    write_table(ranked, "results.csv", index=False)
+    if CONTRAST is not None and ranked["padj"].notna().any():
+        chosen = order[: min(N_HEATMAP_GENES, int(ranked["padj"].notna().sum()))]
+        chosen = chosen[np.isfinite(results["padj"].to_numpy()[chosen])]
+    else:
+        chosen = most_variable(transformed, N_HEATMAP_GENES)
+    z = gene_z_scores(transformed[:, chosen]).T  # (genes, samples)
+    rows, columns = clustered_order(z), clustered_order(z.T)
+    z, chosen = z[np.ix_(rows, columns)], chosen[rows]
+    labels = [symbol or gene for symbol, gene in zip(results["gene_symbol"], results["gene_id"], strict=True)]
+    heatmap = pd.DataFrame(z, columns=[names[k] for k in columns])
+    heatmap.insert(0, "gene_symbol", results["gene_symbol"].to_numpy()[chosen])
+    heatmap.insert(0, "gene_id", gene_ids[chosen])
+    write_table(heatmap, "heatmap.csv", index=False)
+    Path("summary.json").write_text(
+        json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
+    )
+
+    tell(8, "Draw the figures")
+    strips = {factor: [levels[k] for k in columns] for factor, levels in factors.items()}
+    save_figure(draw_heatmap(z, [labels[k] for k in chosen], list(heatmap.columns[2:]), strips), figures, "heatmap")
+    if CONTRAST is not None:
+        save_figure(draw_volcano(ranked, ALPHA, LFC_THRESHOLD, title), figures, "volcano")
+        save_figure(draw_ma(ranked, ALPHA, title), figures, "ma")
+        save_figure(
+            draw_dispersion(fit.base_mean, fit.dispersion_gene, fit.dispersion_trend, fit.dispersion),
+            figures,
+            "dispersion",
+        )
+        reading = str(summary["pvalue_reading"])
+        save_figure(draw_pvalue_histogram(results["pvalue"].to_numpy(), reading), figures, "pvalue_histogram")
+        best = order[:8][np.isfinite(results["pvalue"].to_numpy()[order[:8]])]
+        groups = list(samples[CONTRAST[0]])
+        pairs = list(samples[SHAPE_BY]) if SHAPE_BY in LEVELS else None
+        picture = draw_top_genes(normalised[:, best], [labels[k] for k in best], groups, pairs, CONTRAST[0])
+        save_figure(picture, figures, "top_genes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""A plan becomes one standalone Python script.
+
+The script is `deseq.py`, `quality.py`, `figures.py` and `recipe.py` of this folder, put into one file word for word,
+with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python analysis.py` beside
+`counts.csv.gz` and `samples.csv` gives the same numbers as the sandbox. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+import ast
+import pprint
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+
+from desktop.studios.omics.schema import Plan, SampleTable
+from desktop.studios.omics.steps.vocabulary import vocabulary
+
+PARTS = ("deseq", "quality", "figures")  # in the order of the script; the recipe comes last
+TITLES = {
+    "deseq": "Differential expression of counts: the model, the test, the adjustment",
+    "quality": "What the samples look like",
+    "figures": "Figures",
+    "recipe": "The analysis",
+}
+KIND_TITLES = {
+    "differential_expression": "Differential expression",
+    "pca": "Principal components",
+    "clustering": "Clustering",
+    "sample_qc": "Sample quality",
+}
+
+
+def to_script(plan: Plan, samples: SampleTable, *, organism: str = "", data: str = "") -> str:
+    """The text of `analysis.py` for this plan.
+
+    samples    the whole sample table; `plan.keep` is applied inside the script, where a reader sees it
+    organism   said in the docstring only
+    data       what the counts came from, said in the docstring only
+    """
+    constants = to_constants(plan, samples)
+    recipe = _replaced(_source("recipe"), constants)
+    bodies = [(part, _source(part)) for part in PARTS] + [("recipe", recipe)]
+    imports = sorted_imports(source for _, source in bodies)
+    first_constant = recipe.index("# The plan")
+    end_mark = "# End of the plan\n"
+    plan_block = recipe[first_constant : recipe.index(end_mark)]
+    bodies[-1] = ("recipe", recipe.replace(plan_block + end_mark, ""))
+    chapters = [f"{_banner(TITLES[part])}\n\n{_without_imports(source).strip()}\n" for part, source in bodies]
+    return "\n\n".join(
+        [
+            f"{_requirements(imports)}\n{_docstring(plan, samples, organism, data)}\n\n{imports}",
+            f"{_banner('The plan')}\n\n{plan_block.removeprefix('# The plan').strip()}\n",
+            *chapters,
+        ]
+    )
+
+
+def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
+    """The recipe's constants for this plan: name -> literal."""
+    kept = [i for i in range(len(samples.samples)) if all(samples.factors[f][i] in v for f, v in plan.keep.items())]
+    contrast = plan.contrast
+    used = [factor for factor in samples.factors if factor in formula_names(plan.design)]
+    numeric = [
+        factor
+        for factor in used
+        if not (contrast and factor == contrast.factor) and is_numeric([samples.factors[factor][i] for i in kept])
+    ]
+    levels: dict[str, list[str]] = {}
+    for factor in used:
+        if factor in numeric:
+            continue
+        seen = list(dict.fromkeys(samples.factors[factor][i] for i in kept))
+        first = [contrast.control, contrast.treated] if contrast and factor == contrast.factor else []
+        first = first or likely_reference(seen)
+        levels[factor] = [*first, *(level for level in seen if level not in first)]
+    shown = [contrast.factor] if contrast else []
+    shown += [factor for factor in levels if factor not in shown]
+    shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
+    for factor in shown[:2]:
+        levels.setdefault(factor, list(dict.fromkeys(samples.factors[factor][i] for i in kept)))
+    return {
+        "QUESTION": plan.question,
+        "KIND": plan.kind,
+        "DESIGN": plan.design,
+        "CONTRAST": [contrast.factor, contrast.treated, contrast.control] if contrast else None,
+        "ALPHA": plan.alpha,
+        "LFC_THRESHOLD": plan.lfc_threshold,
+        "MIN_TOTAL_COUNT": plan.min_total_count,
+        "KEEP": plan.keep,
+        "LEVELS": levels,
+        "NUMERIC": numeric,
+        "COLOUR_BY": shown[0] if shown else "",
+        "SHAPE_BY": shown[1] if len(shown) > 1 else "",
+        "N_TOP_GENES": plan.n_top_genes,
+        "N_HEATMAP_GENES": plan.n_heatmap_genes,
+    }
+
+
+def formula_names(formula: str) -> set[str]:
+    """The names a formula mentions; one that is no plain word stands between backticks."""
+    return {quoted or plain for quoted, plain in re.findall(r"`([^`]+)`|([^\W\d][\w.]*)", formula)}
+
+
+def is_numeric(values: list[str]) -> bool:
+    """More than two different values, all of them finite decimal numbers with a fraction or not: a covariate.
+
+    Whole numbers with many repeats ("1", "2", "3" for batches) are labels.
+    """
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return False
+    distinct = len(set(numbers))
+    is_whole = all(number == int(number) for number in numbers if abs(number) < 1e15)
+    return (
+        all(abs(number) < 1e300 for number in numbers) and distinct > 2 and (not is_whole or distinct > len(values) / 2)
+    )
+
+
+def likely_reference(levels: list[str]) -> list[str]:
+    """The level the others would be compared with, as a list of one; empty when none looks like a control."""
+    ranked = [(rank, level) for level in levels if (rank := vocabulary().rank("control_levels", level)) is not None]
+    return [min(ranked)[1]] if ranked else []
+
+
+def requirements(script: str) -> list[str]:
+    """The pinned requirements the script's header declares, "name==version"."""
+    lines = script.split("# ///\n", 1)[0].splitlines()
+    return [line.strip('#", ') for line in lines if "==" in line]
+
+
+@cache
+def _source(part: str) -> str:
+    return files("desktop.studios.omics.steps").joinpath(f"{part}.py").read_text(encoding="utf-8")
+
+
+def _banner(title: str) -> str:
+    return f"# {'-' * 118}\n# {title}\n# {'-' * 118}"
+
+
+def _requirements(imports: str) -> str:
+    """The PEP 723 header: every library the script imports, pinned to the version that is here now."""
+    found = {line.split()[1].partition(".")[0] for line in imports.splitlines() if line.startswith(("import", "from"))}
+    pinned = [f'#   "{name}=={version(name)}",' for name in sorted(found - sys.stdlib_module_names)]
+    return "\n".join(
+        ["# /// script", '# requires-python = ">=3.11"', "# dependencies = [", *pinned, "# ]", "# ///", ""]
+    )
+
+
+def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> str:
+    lines = [_plain(plan.question) or f"{KIND_TITLES[plan.kind]} of {len(samples.samples)} samples.", ""]
+    lines.append(f"Analysis: {KIND_TITLES[plan.kind].lower()}.")
+    if organism:
+        lines.append(f"Organism: {_plain(organism)}.")
+    if data:
+        lines.append(f"Data: {_plain(data)}.")
+    for factor, levels in plan.keep.items():
+        lines.append(f"Samples: only those whose {_plain(factor)} is {', '.join(map(_plain, levels))}.")
+    if plan.contrast is not None:
+        contrast = plan.contrast
+        others = sorted(formula_names(plan.design) & set(samples.factors) - {contrast.factor})
+        allowing = f", allowing for {' and '.join(map(_plain, others))}" if others else ""
+        lines.append(
+            f"Comparison: {_plain(contrast.treated)} against {_plain(contrast.control)} ({_plain(contrast.factor)})"
+            f"{allowing}. Positive log2 fold change: more in {_plain(contrast.treated)}."
+        )
+        lines.append(f"Design: {_plain(plan.design)}.")
+        change = f"greater than {plan.lfc_threshold:g} on the log2 scale" if plan.lfc_threshold else "other than zero"
+        lines.append(f"Test: is a gene's change {change}? Called at adjusted p below {plan.alpha:g}.")
+    lines += ["", "Run it with `python analysis.py` (or `uv run analysis.py`) beside counts.csv.gz and samples.csv;"]
+    lines.append("tables and figures appear in the folder you start it from. Written by Benchtop.")
+    wrapped = "\n".join(part for line in lines for part in textwrap.wrap(line, 116) or [""])
+    return f'"""{wrapped}\n"""'
+
+
+def _plain(text: str) -> str:
+    """Text that can stand inside a docstring: printable, one line, no quotes or escapes that could end it."""
+    kept = "".join(c if c.isprintable() else " " for c in text).replace("\\", "/").replace('"', "'")
+    return " ".join(kept.split())
+
+
+def _without_imports(source: str) -> str:
+    """The source without its docstring and imports; all else word for word."""
+    lines = source.splitlines(keepends=True)
+    for node in ast.parse(source).body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_docstring or isinstance(node, ast.Import | ast.ImportFrom):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "".join(lines)
+
+
+def sorted_imports(sources: Iterable[str]) -> str:
+    """Every top-level import of the sources once, Benchtop's own left out: __future__, standard library, the rest."""
+    whole: set[str] = set()
+    named: dict[str, set[str]] = {}
+    for source in sources:
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Import):
+                whole |= {f"import {n.name} as {n.asname}" if n.asname else f"import {n.name}" for n in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("desktop"):
+                names = {f"{n.name} as {n.asname}" if n.asname else n.name for n in node.names}
+                named.setdefault(node.module, set()).update(names)
+    future = "".join(f"from __future__ import {name}\n" for name in sorted(named.pop("__future__", set())))
+    lines = sorted(whole) + [
+        f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(named.items())
+    ]
+    ours = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    theirs = [line for line in lines if line not in ours]
+    return f"{future}\n" + "\n".join(ours) + "\n\n" + "\n".join(theirs) + "\n"
+
+
+def _replaced(recipe: str, constants: Mapping[str, object]) -> str:
+    """The recipe with the values of its plan constants exchanged; the comment after a constant stays."""
+    lines = recipe.splitlines(keepends=True)
+    todo = dict(constants)
+    for node in ast.parse(recipe).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in todo:
+            assert node.value is not None
+            line = lines[node.lineno - 1]
+            literal = pprint.pformat(todo.pop(node.target.id), width=110, sort_dicts=False)
+            comment = line[node.value.end_col_offset :].rstrip("\n")
+            start = line[: node.value.col_offset]
+            lines[node.lineno - 1] = f"{start}{literal}{comment}\n"
+    assert not todo, f"the recipe has no constant {sorted(todo)}"
+    return "".join(lines)
