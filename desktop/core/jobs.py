@@ -89,6 +89,7 @@ class JobRecord:
     attempt: int = 1
     rerun_of: str | None = None
     after: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def resolve(reference: str) -> Any:

@@ -163,6 +163,22 @@ class Net(Protocol):
         """
 
 
+# ---- secrets -----------------------------------------------------------------------------------------------------
+
+
+class Secrets(Protocol):
+    """Secrets by name; values live in the operating system's keychain and nowhere else."""
+
+    def get(self, name: str) -> str | None:
+        """The value, or None when there is none or no keychain."""
+
+    def set(self, name: str, value: str) -> None:
+        """Store a value; raises an AppError where there is no keychain."""
+
+    def delete(self, name: str) -> None:
+        """Forget a value; harmless when there is none."""
+
+
 # ---- store -------------------------------------------------------------------------------------------------------
 
 

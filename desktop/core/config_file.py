@@ -1,0 +1,156 @@
+"""The settings file as text: YAML of sections and fields, with the line of each, and edits that keep the comments.
+
+Knows nothing of what the settings mean; `config.py` does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_MAX_BYTES = 1024 * 1024
+_SECRET = re.compile(r"(^|_)(passw(or)?d|passphrase|secret|token|api_?key|private_key|access_key|credentials?)$", re.I)
+
+
+class SettingsFault(Exception):
+    """What is wrong with the file, with its line; shown to a person as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The file's text, its values by section, and the mark of each (section, field) in it."""
+
+    text: str = ""
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    nodes: Mapping[tuple[str, str], yaml.Node] = field(default_factory=dict)
+
+    def line(self, section: str, name: str) -> int:
+        """The 1-based line of a field, or of its section when it is not there."""
+        node = self.nodes.get((section, name)) or self.nodes.get((section, ""))
+        return node.start_mark.line + 1 if node else 1
+
+
+EMPTY = ConfigFile()
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of this name would hold a secret."""
+    return bool(_SECRET.search(name))
+
+
+def read(path: Path, *, known: Iterable[str]) -> ConfigFile:
+    """Read and take apart the file; a missing one is empty. Raises SettingsFault."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return EMPTY
+    except OSError as error:
+        raise SettingsFault(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_BYTES:
+        raise SettingsFault(f"{path.name} line 1: the file is larger than 1 MiB ({path})")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SettingsFault(f"{path.name} line {line}: not UTF-8 text ({path})") from error
+
+    def fault(line: int, what: str) -> SettingsFault:
+        return SettingsFault(f"{path.name} line {line + 1}: {what} ({path})")
+
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise fault(event.start_mark.line if event.start_mark else 0, "aliases (*name) are not used here")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise fault(mark.line if mark else 0, error.problem or "not YAML") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise fault(0, f"not YAML: {error}") from error
+    if root is None:
+        return ConfigFile(text)
+    nodes = _nodes(root, tuple(known), fault)
+    return ConfigFile(text, {name: value or {} for name, value in values.items()}, nodes)
+
+
+def _nodes(root: yaml.Node, known: tuple[str, ...], fault: Any) -> dict[tuple[str, str], yaml.Node]:
+    if not isinstance(root, yaml.MappingNode):
+        raise fault(root.start_mark.line, "expected sections such as “general:”")
+    nodes: dict[tuple[str, str], yaml.Node] = {}
+    for key, value in root.value:
+        section = str(key.value)
+        if section not in known:
+            close = difflib.get_close_matches(section, known, 1)
+            raise fault(key.start_mark.line, f"unknown section “{section}”" + (f"; {close[0]}?" if close else ""))
+        if (section, "") in nodes:
+            raise fault(key.start_mark.line, f"section “{section}” appears twice")
+        nodes[section, ""] = key
+        if isinstance(value, yaml.ScalarNode) and value.tag == "tag:yaml.org,2002:null":
+            continue
+        if not isinstance(value, yaml.MappingNode):
+            raise fault(value.start_mark.line, f"section “{section}” needs fields such as “theme: dark”")
+        for name, content in value.value:
+            if is_secret(str(name.value)):
+                raise fault(
+                    name.start_mark.line,
+                    f"“{name.value}” looks like a secret: remove it here and store it under Settings › Connections,"
+                    " which keeps it in the keychain",
+                )
+            if (section, name.value) in nodes:
+                raise fault(name.start_mark.line, f"“{name.value}” appears twice")
+            nodes[section, str(name.value)] = content
+    return nodes
+
+
+def scalar(text: str, source: str) -> Any:
+    """A value written outside the file (an environment variable), read as YAML would read it."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsFault(f"environment variable {source}: not a YAML value") from error
+
+
+def changed(file: ConfigFile, section: str, fields: Mapping[str, Any]) -> str:
+    """The file's text with these fields set.
+
+    Values on one line are replaced in place and new fields are put at the end of their section, so that comments stay.
+    Only a file laid out in another way is written anew; comments in it are lost then.
+    """
+    wanted = {name: dict(values) for name, values in file.values.items()}
+    wanted.setdefault(section, {}).update(fields)
+    text = _edited(file, section, fields)
+    try:
+        if yaml.safe_load(text) == wanted:
+            return text
+    except yaml.YAMLError:
+        pass
+    return str(yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+
+
+def _edited(file: ConfigFile, section: str, fields: Mapping[str, Any]) -> str:
+    text = file.text
+    present = [(file.nodes[section, name], name) for name in fields if (section, name) in file.nodes]
+    for node, name in sorted(present, key=lambda pair: pair[0].start_mark.index, reverse=True):
+        text = text[: node.start_mark.index] + _flow(fields[name]) + text[node.end_mark.index :]
+    new = "".join(f"  {name}: {_flow(value)}\n" for name, value in fields.items() if (section, name) not in file.nodes)
+    if not new:
+        return text
+    lines = text.splitlines(keepends=True)
+    if (section, "") not in file.nodes:
+        return "".join([*lines, "" if not lines or lines[-1].endswith("\n") else "\n", f"{section}:\n", new])
+    last = max(node.start_mark.line for (name, _), node in file.nodes.items() if name == section)
+    if not lines[last].endswith("\n"):
+        lines[last] += "\n"
+    return "".join([*lines[: last + 1], new, *lines[last + 1 :]])
+
+
+def _flow(value: Any) -> str:
+    dumped = str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6))
+    return dumped.removesuffix("\n").removesuffix("\n...").removesuffix("\n")
