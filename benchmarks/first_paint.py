@@ -36,10 +36,12 @@ app.exec()
 OURS = """
 import sys, time
 from desktop.ui import main_window
-def painted(self):
-    print(time.time()); sys.stdout.flush()
-    import os; os._exit(0)
-main_window.Life.run = painted
+class Timed(main_window.Application):
+    @staticmethod
+    def exit(code=0):
+        print(time.time()); sys.stdout.flush()
+        import os; os._exit(0)
+main_window.Application = Timed
 main_window.open_window(lambda: None, [])
 """
 
@@ -47,7 +49,8 @@ main_window.open_window(lambda: None, [])
 def first_paint_s(code: str) -> float:
     """Seconds from the start of a fresh process to its first paint."""
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "BENCHTOP_HOME": home}
+        environment = {**os.environ, "HOME": home}
+        environment.pop("BENCHTOP_HOME", None)
         environment.setdefault("QT_QPA_PLATFORM", "offscreen")
         began = time.time()
         out = subprocess.run(

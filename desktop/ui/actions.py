@@ -7,7 +7,7 @@ is not here. Menu roles are explicit: Qt would otherwise guess from the text and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
@@ -18,8 +18,7 @@ from desktop.ui import theme
 Handler = Callable[[], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command. `shortcut` is in Qt's portable text, where Ctrl is ⌘ on a Mac; "" has none.
 
     menu   the menu it stands in; `before` puts a separator above it

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from desktop.core.errors import AppError
-from desktop.core.events import Event, JobChanged, JobLogged, SettingsChanged, TablesChanged
-
 if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
+    from desktop.core.events import Event
     from desktop.core.jobs import JobRecord
     from desktop.workers.workbench import Workbench
 
@@ -142,6 +140,8 @@ class Bridge(QObject):
         self._tasks.discard(task)
         if task.cancelled():
             return
+        from desktop.core.errors import AppError
+
         error = task.exception()
         if error is None:
             return
@@ -155,6 +155,8 @@ class Bridge(QObject):
 
     def receive(self, event: Event) -> None:
         """Take an event on whatever thread it comes; returns at once."""
+        from desktop.core.events import JobChanged, JobLogged, SettingsChanged, TablesChanged
+
         with self._lock:
             match event:
                 case JobChanged(job):

@@ -1,33 +1,28 @@
 """The window itself: sidebar, toolbar, panel, inspector, status bar, banner and palette, and how they hang together.
 
-Built before the first paint, so it imports no panel: those come by name once the workbench is there. When the window
-opens, ends and what it asks is `main_window.py`.
+Built right after the first paint and before the workbench; it imports no panel: those come by name once the workbench
+is there. When the window opens, when it ends and what it asks then is `main_window.py`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QCloseEvent,
-    QDragEnterEvent,
     QDropEvent,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
-    QPaintEvent,
     QPalette,
 )
 from PySide6.QtWidgets import (
     QApplication,
     QLabel,
     QLineEdit,
-    QMainWindow,
     QSizePolicy,
     QSplitter,
     QStackedWidget,
@@ -41,6 +36,7 @@ from desktop.core.jobs import JobRecord, JobState, resolve
 from desktop.ui import theme
 from desktop.ui.actions import Actions
 from desktop.ui.bridge import Bridge
+from desktop.ui.first_paint import SIDEBAR_PX, Window
 from desktop.ui.palette import Entry, Palette
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.inspector import Inspected, Inspector
@@ -61,38 +57,31 @@ PANELS = {
 _PANEL_SIGNALS = ("titleChanged", "actionsChanged", "inspected", "openRequested", "runRequested", "noticed")
 
 
-class Frame(QMainWindow):
-    """The one window.
+class Frame(QObject):
+    """Fills a `Window` and runs it.
 
-    painted()          the first paint is on the screen
-    closed()           the person closed the window; it is hidden, jobs go on
+    closed()   the person closed the window; it is hidden, jobs go on
     """
 
-    painted = Signal()
     closed = Signal()
 
-    def __init__(self, bridge: Bridge, state: WindowState) -> None:
-        super().__init__()
-        self.setObjectName("frame")
-        self.setWindowTitle("Benchtop")
-        self.setUnifiedTitleAndToolBarOnMac(True)
-        self.setAcceptDrops(True)
-        self.setMinimumSize(760, 520)
-        self.resize(1280, 820)
-        self.bridge, self.state = bridge, state
-        self._is_painted = False
+    def __init__(self, window: Window, bridge: Bridge, state: WindowState) -> None:
+        super().__init__(window)
+        self.window, self.bridge, self.state = window, bridge, state
         self._panels: dict[str, QWidget] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._pending: list[str] = []
         self._settings: Any = None
-        self.actions_ = Actions(self)
+        self.actions = Actions(window)
         self._build_middle()
         self._build_toolbar()
         self._build_status()
-        self.actions_.fill(self.menuBar())
-        self.palette_ = Palette(self, self._entries)
-        self.actions_.handle(self._handlers())
+        self.actions.fill(window.menuBar())
+        self.palette = Palette(window, self._entries)
+        self.actions.handle(self._handlers())
         self._restore()
+        window.setAcceptDrops(True)
+        window.installEventFilter(self)
         bridge.attached.connect(self._on_attached)
         bridge.jobChanged.connect(self._on_job)
         bridge.faulted.connect(lambda error: self.banner.show_notice(Notice.of(error)))
@@ -101,9 +90,7 @@ class Frame(QMainWindow):
 
     def _build_middle(self) -> None:
         self.sidebar = Sidebar(SECTIONS)
-        self.banner = Banner()
-        self.stack = QStackedWidget()
-        self.inspector = Inspector()
+        self.banner, self.stack, self.inspector = Banner(), QStackedWidget(), Inspector()
         self._blank = QWidget()
         self._blank.setAutoFillBackground(True)
         self._blank.setBackgroundRole(QPalette.ColorRole.Base)
@@ -117,40 +104,40 @@ class Frame(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
-        for widget, stretch in ((self.sidebar, 0), (middle, 1), (self.inspector, 0)):
+        for widget in (self.sidebar, middle, self.inspector):
             self.splitter.addWidget(widget)
-            self.splitter.setStretchFactor(self.splitter.indexOf(widget), stretch)
-        self.splitter.setSizes([190, 830, 260])
-        self.setCentralWidget(self.splitter)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([SIDEBAR_PX, 830, 260])
+        self.window.setCentralWidget(self.splitter)
         self.sidebar.sectionChosen.connect(self.show_section)
         self.inspector.originChosen.connect(self.show_run)
         self.inspector.noteEdited.connect(self._on_note)
 
     def _build_toolbar(self) -> None:
-        bar = QToolBar("Toolbar", self)
+        bar = QToolBar("Toolbar")
         bar.setObjectName("toolbar")
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.setIconSize(QSize(18, 18))
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._title = QLabel("Library")
-        self._title.setFont(theme.scaled(self.font(), 1.2, bold=True))
+        self._title.setFont(theme.scaled(self.window.font(), 1.2, bold=True))
         self._title.setContentsMargins(10, 0, 10, 0)
         self._title.setMinimumWidth(60)
         self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.search = _SearchField(self.actions_["ui.open_palette"].trigger)
+        self.search = _SearchField(self.actions["ui.open_palette"].trigger)
         bar.addWidget(self._toggle_button("ui.toggle_sidebar"))
         bar.addWidget(self._title)
         for key in ("ui.new_analysis", "ui.run", "ui.stop"):
-            bar.addAction(self.actions_[key])
-            button = bar.widgetForAction(self.actions_[key])
-            button.setAccessibleName(self.actions_.commands[key].title)
+            bar.addAction(self.actions[key])
+            button = bar.widgetForAction(self.actions[key])
+            button.setAccessibleName(self.actions.commands[key].title)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         bar.addWidget(_gap(theme.GAP))
         bar.addWidget(self.search)
         bar.addWidget(_gap(2))
         bar.addWidget(self._toggle_button("ui.toggle_inspector"))
-        self.addToolBar(bar)
+        self.window.addToolBar(bar)
         self.toolbar = bar
 
     def _toggle_button(self, key: str) -> QToolButton:
@@ -158,11 +145,11 @@ class Frame(QMainWindow):
         button = QToolButton()
         button.setAutoRaise(True)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setAccessibleName(f"Show or hide the {self.actions_.commands[key].title.lower()}")
-        button.setToolTip(self.actions_[key].toolTip())
-        button.setProperty("icon_name", self.actions_.commands[key].icon)
-        button.setIcon(self.actions_[key].icon())
-        button.clicked.connect(self.actions_[key].trigger)
+        button.setAccessibleName(f"Show or hide the {self.actions.commands[key].title.lower()}")
+        button.setToolTip(self.actions[key].toolTip())
+        button.setProperty("icon_name", self.actions.commands[key].icon)
+        button.setIcon(self.actions[key].icon())
+        button.clicked.connect(self.actions[key].trigger)
         return button
 
     def _build_status(self) -> None:
@@ -170,11 +157,11 @@ class Frame(QMainWindow):
         for label, name in ((self._running, "Jobs"), (self._machine, "Machine")):
             label.setAccessibleName(name)
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            label.setFont(theme.scaled(self.font(), 0.92))
+            label.setFont(theme.scaled(self.window.font(), 0.92))
             label.setContentsMargins(8, 1, 8, 1)
-        self.statusBar().setSizeGripEnabled(False)
-        self.statusBar().addWidget(self._running)
-        self.statusBar().addPermanentWidget(self._machine)
+        self.window.statusBar().setSizeGripEnabled(False)
+        self.window.statusBar().addWidget(self._running)
+        self.window.statusBar().addPermanentWidget(self._machine)
 
     def _handlers(self) -> dict[str, Callable[[], object]]:
         go = {f"ui.go_{key}": (partial(self.show_section, key)) for key in PANELS}
@@ -183,18 +170,19 @@ class Frame(QMainWindow):
             **go,
             **edit,
             "ui.select_all": lambda: _edit("selectAll"),
-            "ui.open_palette": self.palette_.open_at,
+            "ui.open_palette": self.palette.open_at,
             "ui.toggle_sidebar": lambda: self._toggle(self.sidebar),
             "ui.toggle_inspector": lambda: self._toggle(self.inspector),
-            "ui.close_window": self.close,
-            "ui.minimise": self.showMinimized,
-            "ui.zoom": lambda: self.showNormal() if self.isMaximized() else self.showMaximized(),
-            "ui.toggle_full_screen": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
+            "ui.close_window": self.window.close,
+            "ui.minimise": self.window.showMinimized,
+            "ui.zoom": lambda: self.window.showNormal() if self.window.isMaximized() else self.window.showMaximized(),
+            "ui.toggle_full_screen": lambda: (
+                self.window.showNormal() if self.window.isFullScreen() else self.window.showFullScreen()
+            ),
             "ui.show_shortcuts": lambda: self._open_settings("Shortcuts"),
         }
 
     def _restore(self) -> None:
-        self.restoreGeometry(self.state.data("geometry"))
         self.splitter.restoreState(self.state.data("splitter"))
         self.sidebar.setVisible(self.state.flag("sidebar", default=True))
         self.inspector.setVisible(self.state.flag("inspector", default=False))
@@ -204,7 +192,7 @@ class Frame(QMainWindow):
 
     def remember(self) -> None:
         """Write down what the next start should look like."""
-        self.state.put("geometry", bytes(self.saveGeometry().data()))
+        self.state.put("geometry", bytes(self.window.saveGeometry().data()))
         self.state.put("splitter", bytes(self.splitter.saveState().data()))
         self.state.put("sidebar", not self.sidebar.isHidden())
         self.state.put("inspector", not self.inspector.isHidden())
@@ -235,7 +223,7 @@ class Frame(QMainWindow):
     def panel(self, key: str) -> QWidget:
         """The panel of a section, made if need be."""
         if key not in self._panels:
-            panel: QWidget = resolve(PANELS[key])(self.bridge, self)
+            panel: QWidget = resolve(PANELS[key])(self.bridge, self.window)
             self._panels[key] = panel
             self.stack.addWidget(panel)
             for name in _PANEL_SIGNALS:
@@ -263,10 +251,10 @@ class Frame(QMainWindow):
 
     def _on_panel_actions(self, panel: QWidget) -> None:
         handlers: object = getattr(panel, "actions", list)()
-        self.actions_.lend(handlers if isinstance(handlers, dict) else {})
+        self.actions.lend(handlers if isinstance(handlers, dict) else {})
 
     def _on_attached(self) -> None:
-        self.actions_.handle(
+        self.actions.handle(
             {
                 "ui.new_analysis": lambda: self._in_analyze("new_analysis"),
                 "ui.open_settings": self._open_settings,
@@ -299,7 +287,7 @@ class Frame(QMainWindow):
         if not self.bridge.is_attached:
             return
         if self._settings is None:
-            self._settings = resolve("desktop.ui.panels.settings:SettingsWindow")(self.bridge, self)
+            self._settings = resolve("desktop.ui.panels.settings:SettingsWindow")(self.bridge, self.window)
         self._settings.open_at(section)
 
     # ---- jobs ---------------------------------------------------------------------------------------------------
@@ -339,16 +327,16 @@ class Frame(QMainWindow):
         entries = [
             Entry(
                 command.title.rstrip("…"),
-                self.actions_[key].trigger,
-                self.actions_[key].shortcut().toString(native) or command.menu,
+                self.actions[key].trigger,
+                self.actions[key].shortcut().toString(native) or command.menu,
                 command.icon,
                 command.menu,
             )
-            for key, command in self.actions_.commands.items()
-            if self.actions_[key].isEnabled() and key != "ui.open_palette"
+            for key, command in self.actions.commands.items()
+            if self.actions[key].isEnabled() and key != "ui.open_palette"
         ]
         for panel in self._panels.values():
-            if (found := getattr(panel, "palette_entries", None)) is not None:
+            if (found := getattr(panel, "paletteentries", None)) is not None:
                 entries += found()
         recent = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)[:200]
         for job in recent:
@@ -375,8 +363,8 @@ class Frame(QMainWindow):
         self._sync_toggles()
 
     def _sync_toggles(self) -> None:
-        self.actions_["ui.toggle_sidebar"].setChecked(not self.sidebar.isHidden())
-        self.actions_["ui.toggle_inspector"].setChecked(not self.inspector.isHidden())
+        self.actions["ui.toggle_sidebar"].setChecked(not self.sidebar.isHidden())
+        self.actions["ui.toggle_inspector"].setChecked(not self.inspector.isHidden())
 
     def _on_note(self, key: str, text: str) -> None:
         for panel in self._panels.values():
@@ -385,44 +373,38 @@ class Frame(QMainWindow):
 
     def bring_to_front(self) -> None:
         """Show the window, wherever it was."""
-        if self.isMinimized():
-            self.showNormal()
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        if self.window.isMinimized():
+            self.window.showNormal()
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if dropped_data(event):
-            event.acceptProposedAction()
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QDropEvent) and event.type() in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+            data = dropped_data(event)
+            if data:
+                event.acceptProposedAction()
+            if data and event.type() == QEvent.Type.Drop:
+                self._on_dropped(data)
+            return bool(data)
+        if event.type() == QEvent.Type.Close:
+            self.remember()
+            self.closed.emit()
+        elif event.type() == QEvent.Type.PaletteChange:
+            self._refresh_icons()
+        return False
 
-    def dropEvent(self, event: QDropEvent) -> None:
-        data = dropped_data(event)
-        if data:
-            event.acceptProposedAction()
-            self.open_data(data[0])
-            if len(data) > 1:
-                hint = "One dataset at a time; drop a folder to open it whole."
-                self.banner.show_notice(Notice(f"Opened {data[0]}.", hint))
+    def _on_dropped(self, data: list[str]) -> None:
+        self.open_data(data[0])
+        if len(data) > 1:
+            hint = "One dataset at a time; drop a folder to open it whole."
+            self.banner.show_notice(Notice(f"Opened {data[0]}.", hint))
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        self.remember()
-        event.accept()
-        self.closed.emit()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "actions_"):
-            self.actions_.refresh_icons()
-            for button in self.toolbar.findChildren(QToolButton):
-                if name := button.property("icon_name"):
-                    button.setIcon(theme.icon(str(name)))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        if not self._is_painted:
-            self._is_painted = True
-            self.paint_started_s = time.perf_counter()
-            self.painted.emit()
+    def _refresh_icons(self) -> None:
+        self.actions.refresh_icons()
+        for button in self.toolbar.findChildren(QToolButton):
+            if name := button.property("icon_name"):
+                button.setIcon(theme.icon(str(name)))
 
 
 class _SearchField(QLineEdit):

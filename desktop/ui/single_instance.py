@@ -6,9 +6,6 @@ after the first paint or when there is somebody to talk to.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +31,7 @@ class Instance(QObject):
         home.mkdir(parents=True, exist_ok=True)
         self._lock = QLockFile(str(home / "window.lock"))
         self._lock.setStaleLockTime(0)  # never stale by age; a dead owner is noticed by its process id
-        digest = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
-        self._name = f"benchtop-{digest}"
+        self._home = home
         self._server: QLocalServer | None = None
 
     def acquire(self) -> bool:
@@ -46,20 +42,23 @@ class Instance(QObject):
         """Answer later starts. Only for the holder of the lock: it may remove a socket a killed one left."""
         from PySide6.QtNetwork import QLocalServer
 
-        QLocalServer.removeServer(self._name)
+        QLocalServer.removeServer(self._name())
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._on_connection)
-        self._server.listen(self._name)
+        self._server.listen(self._name())
 
     def hand_over(self, arguments: list[str]) -> bool:
         """Give the arguments to the first start; False if nobody answered within a few seconds."""
+        import json
+        import time
+
         from PySide6.QtNetwork import QLocalSocket
 
         socket = QLocalSocket()
         until = time.monotonic() + _WAIT_MS / 1000
         while True:  # the first start may be between its lock and its socket
-            socket.connectToServer(self._name)
+            socket.connectToServer(self._name())
             if socket.waitForConnected(200):
                 break
             if time.monotonic() > until:
@@ -71,6 +70,12 @@ class Instance(QObject):
         answered = bytes(socket.readAll().data()) == b"ok\n"
         socket.disconnectFromServer()
         return answered
+
+    def _name(self) -> str:
+        """The socket's name: one for each data folder, short enough for every platform."""
+        import hashlib
+
+        return f"benchtop-{hashlib.sha256(str(self._home.resolve()).encode()).hexdigest()[:16]}"
 
     def release(self) -> None:
         """Stop answering and let another start be the window."""
@@ -86,6 +91,8 @@ class Instance(QObject):
             socket.disconnected.connect(socket.deleteLater)
 
     def _on_ready(self, socket: QLocalSocket) -> None:
+        import json
+
         if socket.bytesAvailable() > _LIMIT_BYTES:
             socket.abort()
             return

@@ -8,9 +8,8 @@ this module is part of the first paint.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
@@ -73,8 +72,7 @@ _DARK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PlotColours:
+class PlotColours(NamedTuple):
     """Colours of a plot, as "#rrggbb"; up, down and the categories are Okabe–Ito, told apart by colour-blind eyes.
 
     up, down, neutral   genes that rise, fall, or do neither; highlight is the selected one

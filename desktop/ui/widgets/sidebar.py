@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPalette, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QFrame, QListView, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop.ui import theme
 
@@ -15,8 +15,7 @@ _KEY, _ICON, _BADGE, _IS_HEADING = (Qt.ItemDataRole.UserRole + n for n in range(
 _Index = QModelIndex | QPersistentModelIndex
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A row: `key` names it, `opens_only` means that choosing it opens something and the selection stays."""
 
     key: str
@@ -126,7 +125,6 @@ class _RowDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         palette: QPalette = option.palette
-        state: QStyle.StateFlag = option.state
         box: QRect = QRect(option.rect).adjusted(8, 1, -8, -1)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -137,8 +135,9 @@ class _RowDelegate(QStyledItemDelegate):
             painter.drawText(box.adjusted(8, 8, 0, 0), Qt.AlignmentFlag.AlignVCenter, str(index.data()))
             painter.restore()
             return
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        focused = bool(state & QStyle.StateFlag.State_HasFocus)
+        view = self.parent()
+        selected = isinstance(view, QListView) and view.currentIndex() == index
+        focused = isinstance(view, QListView) and view.hasFocus()
         text = palette.color(QPalette.ColorRole.WindowText)
         if selected:
             accent = palette.color(QPalette.ColorRole.Highlight)
