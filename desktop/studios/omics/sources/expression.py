@@ -1,0 +1,361 @@
+"""A table of genes to an expression table: which column is the identifier, which are annotation, which are samples.
+
+Numeric identifiers, serial numbers, coordinates and totals never become samples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop.studios.omics.errors import DuplicateIdError, NothingAnalysableError, UnreadableTableError
+from desktop.studios.omics.schema import Caution, IdType, ValueType
+from desktop.studios.omics.sources.tables import Table
+from desktop.studios.omics.steps.gene_ids import duplicated, eaten_symbols, id_type_of, is_date_like
+from desktop.studios.omics.steps.value_type import value_type
+from desktop.studios.omics.steps.vocabulary import fold, vocabulary
+
+_SUFFIX = re.compile(
+    r"([._-]?(sorted|sort|dedup|markdup|mkdup|rmdup|uniq|unique|trimmed|star|hisat2?|tophat|accepted hits|filtered"
+    r"|aligned\.?sortedbycoord\.?out|aligned|sortedbycoord|readspergene|out|htseq|htseqcount|htseq[-_]counts?|gene[-_]?counts?|featurecounts?"
+    r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt|tsv|csv|tab|gz|sf|fastq|fq))+$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ExpressionTable:
+    """values (G, S) numbers in the table's order; names are the columns made readable, columns as written."""
+
+    values: NDArray[Any]
+    gene_ids: list[str]
+    gene_symbols: list[str]
+    names: list[str]
+    columns: list[str]
+    value_type: ValueType
+    id_type: IdType
+    why: str
+    cautions: list[Caution] = field(default_factory=list)
+    lengths: NDArray[np.float64] | None = None  # (G,) transcript length in bases where the table gives it
+
+
+def to_expression(table: Table) -> ExpressionTable:
+    """Take the expression values out of a table of genes.
+
+    raises   UnreadableTableError, DuplicateIdError, NothingAnalysableError (no column of values)
+    """
+    cautions: list[Caution] = [Caution(code="omics.read_note", text=note) for note in table.notes]
+    id_column = _id_column(table)
+    ids = table.texts(id_column)
+    symbol_column = _symbol_column(table, id_column)
+    symbols = table.texts(symbol_column) if symbol_column is not None else [""] * len(ids)
+    columns = _value_columns(table, id_column, cautions)
+    for column in columns:
+        if column in table.junk:
+            row, cell = table.junk[column]
+            raise UnreadableTableError(
+                f"{table.name} has {cell[:40]!r} where a number should be: row {row + 1} of column {table.heading[column]!r}.",
+                hint="Correct the cell, or leave it empty if the value is not known.",
+                file=table.name,
+            )
+    rows = _gene_rows(ids, table.name, cautions)
+    values = table.frame[columns].to_numpy()[rows]
+    ids, symbols = [ids[row] for row in rows], [symbols[row] for row in rows]
+    verdict = value_type(values)
+    kind = verdict.value_type
+    if kind in ("counts", "expected_counts") and not np.isfinite(np.asarray(values, dtype=float)).all():
+        n_missing = int((~np.isfinite(np.asarray(values, dtype=float))).any(axis=1).sum())
+        raise UnreadableTableError(
+            f"{table.name} has no value in some cells of {n_missing} genes.",
+            hint="Reads are 0 where there are none; fill in or remove these rows.",
+            file=table.name,
+        )
+    if kind == "counts":
+        values = values.astype(np.int64)
+    id_type = id_type_of(ids)
+    ids = _report_ids(ids, id_type, table.name, cautions)
+    written = [table.heading[column] or f"column {column + 1}" for column in columns]
+    repeated = duplicated(written)
+    if repeated:
+        raise DuplicateIdError(
+            f"{table.name} names {len(repeated)} sample(s) more than once: {', '.join(list(repeated)[:5])}.",
+            hint="Give every column its own name.",
+            columns=list(repeated),
+        )
+    lengths = next(
+        (
+            table.frame[c].to_numpy(dtype=float)[rows]
+            for c in range(len(table.heading))
+            if fold(table.heading[c]) == "length" and table.is_numeric(c)
+        ),
+        None,
+    )
+    return ExpressionTable(
+        values, ids, symbols, readable_names(written), written, kind, id_type, verdict.why, cautions, lengths
+    )
+
+
+def readable_names(columns: Sequence[str]) -> list[str]:
+    """Names of samples without folders and the endings of alignment and counting files, where they stay distinct."""
+    names = [
+        PureWindowsPath(PurePosixPath(column).name).name if re.search(r"[/\\]", column) else column
+        for column in columns
+    ]
+    if len(set(names)) < len(names):
+        parts = [re.split(r"[/\\]", column) for column in columns]
+        different = [at for at in range(min(map(len, parts))) if len({part[at] for part in parts}) == len(parts)]
+        names = [part[different[-1]] for part in parts] if different else list(columns)
+    if sum(bool(_SUFFIX.search(name)) for name in names) == len(names):
+        bare = [_SUFFIX.sub("", name) for name in names]
+        if len(set(bare)) == len(bare) and all(bare):
+            names = bare
+    return [name.strip() for name in names]
+
+
+def _id_column(table: Table) -> int:
+    """The column of identifiers: of a known kind first, then the first of distinct words."""
+    n_rows = len(table.frame)
+    head = min(n_rows, 3000)
+    best: tuple[float, int] | None = None
+    for column in range(min(len(table.heading), 40)):
+        name = table.heading[column]
+        if table.is_numeric(column) and not (
+            fold(name)
+            in ("geneid", "gene id", "entrez", "entrezid", "entrez id", "id ref", "entrez gene id", "entrez gene")
+        ):
+            continue
+        cells = table.texts(column)[:head]
+        filled = [cell for cell in cells if cell]
+        if len(filled) < 0.9 * head:
+            continue
+        distinct = len(set(filled)) / len(filled)
+        if distinct < 0.5:
+            continue
+        kind = id_type_of(filled)
+        score = {
+            "ensembl": 6,
+            "flybase": 6,
+            "wormbase": 5,
+            "refseq": 4,
+            "probe": 4,
+            "symbol": 3,
+            "entrez": 2,
+            "unknown": 1,
+        }[kind] + distinct
+        if vocabulary().has("gene_id_headers", name) or (not name and column == 0):
+            score += 2
+        elif vocabulary().has("annotation_headers", name):
+            score -= 2
+        if kind == "entrez" and _is_serial(cells) and not vocabulary().has("gene_id_headers", name):
+            score -= 4
+        if column == 0:
+            score += 0.5
+        if best is None or score > best[0]:
+            best = (score, column)
+    if best is None:
+        return 0
+    return best[1]
+
+
+def _symbol_column(table: Table, id_column: int) -> int | None:
+    for column in range(len(table.heading)):
+        if (
+            column != id_column
+            and not table.is_numeric(column)
+            and vocabulary().has("symbol_headers", table.heading[column])
+        ):
+            return column
+    return id_column if id_type_of(table.texts(id_column)[:2000]) == "symbol" else None
+
+
+def _is_serial(cells: Sequence[Any]) -> bool:
+    """1, 2, 3 … or 0, 1, 2 …"""
+    try:
+        numbers = [int(float(cell)) for cell in cells]
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return (
+        len(numbers) > 1
+        and numbers[0] in (0, 1)
+        and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    )
+
+
+def _value_columns(table: Table, id_column: int, cautions: list[Caution]) -> list[int]:
+    numeric = [column for column in range(len(table.heading)) if column != id_column and table.is_numeric(column)]
+    words = vocabulary()
+    kept: list[int] = []
+    left_out: list[str] = []
+    for column in numeric:
+        name = table.heading[column]
+        bare = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+        if (
+            words.has("annotation_headers", name)
+            or _is_result(name, bare)
+            or _is_serial(table.frame[column].tolist()[:5000])
+            or _is_key(table, column)
+        ):
+            left_out.append(name or f"column {column + 1}")
+        else:
+            kept.append(column)
+    kept = _one_measure(table, kept, left_out)
+    kept = _without_totals(table, kept, left_out)
+    if left_out:
+        cautions.append(Caution(code="omics.columns_left_out", text=f"Not samples, so left out: {_listed(left_out)}."))
+    if not kept:
+        raise NothingAnalysableError(
+            f"{table.name} has no column of expression values.",
+            hint="Give a table with one row a gene and one column a sample.",
+            file=table.name,
+            columns=table.heading[:30],
+        )
+    return kept
+
+
+def _is_result(name: str, bare: str) -> bool:
+    words = vocabulary()
+    if len(bare) > 2 and words.has("result_headers", name):
+        return True
+    return bool(
+        re.search(r"\b(log2? ?(fold ?change|fc)|padj|p ?adj|p ?val(ue)?|q ?val(ue)?|fdr|fold ?change|basemean)\b", bare)
+    )
+
+
+def _is_key(table: Table, column: int) -> bool:
+    """Whole numbers of which nearly each stands once: an identifier or a coordinate, never reads."""
+    cells = table.frame[column].to_numpy()
+    if len(cells) < 200 or not np.issubdtype(cells.dtype, np.integer):
+        return False
+    return len(np.unique(cells)) > 0.97 * len(cells)
+
+
+def _one_measure(table: Table, columns: list[int], left_out: list[str]) -> list[int]:
+    """Where each sample has several measures ("A_count", "A_FPKM"), keep the reads."""
+    measures = {column: _measure(table.heading[column]) for column in columns}
+    kinds = Counter(measures.values())
+    counted = [column for column in columns if measures[column] == "counts"]
+    if len(counted) >= 2 and len(kinds) > 1 and (kinds["normalised"] or kinds["counts"] * 2 >= kinds[""]):
+        left_out += [table.heading[column] for column in columns if measures[column] != "counts"]
+        return counted
+    if (
+        kinds["normalised"]
+        and kinds[""] >= 2
+        and all(
+            np.issubdtype(table.frame[column].to_numpy().dtype, np.integer)
+            for column in columns
+            if not measures[column]
+        )
+    ):
+        left_out += [table.heading[column] for column in columns if measures[column]]
+        return [column for column in columns if not measures[column]]
+    return columns
+
+
+def _measure(name: str) -> str:
+    padded = f" {fold(re.sub(r'[(:)]', ' ', name))} "
+    for kind, which in (("normalised", "normalised_suffixes"), ("counts", "count_suffixes")):
+        for word in vocabulary().lists[which]:
+            if padded.endswith(f" {word} ") or padded.startswith(f" {word} "):
+                return kind
+    return ""
+
+
+def _without_totals(table: Table, columns: list[int], left_out: list[str]) -> list[int]:
+    """Leave out a column that is the sum or mean of all the others."""
+    if len(columns) < 3:
+        return columns
+    values = table.frame[columns].to_numpy(dtype=float)
+    total = values.sum(axis=1)
+    for at, column in enumerate(columns):
+        others = total - values[:, at]
+        if np.any(others > 0) and (
+            np.allclose(values[:, at], others, rtol=1e-4, atol=1e-6)
+            or np.allclose(values[:, at], others / (len(columns) - 1), rtol=1e-4, atol=1e-6)
+        ):
+            left_out.append(table.heading[column])
+            return [other for other in columns if other != column]
+    return columns
+
+
+def _gene_rows(ids: Sequence[str], name: str, cautions: list[Caution]) -> list[int]:
+    words = vocabulary()
+    tallies = [
+        row
+        for row, identifier in enumerate(ids)
+        if identifier[:2] in ("__", "N_") or words.has("tally_rows", identifier)
+    ]
+    tail = range(max(0, len(ids) - 5), len(ids))
+    totals = [row for row in [*tail, 0] if words.has("total_rows", ids[row])] if ids else []
+    blank = [row for row, identifier in enumerate(ids) if not identifier]
+    dropped = sorted({*tallies, *totals, *blank})
+    if dropped:
+        shown = [ids[row] or "(no name)" for row in dropped]
+        cautions.append(
+            Caution(
+                code="omics.rows_left_out",
+                text=f"{len(dropped)} row(s) of {name} are not genes, so left out: {_listed(shown)}.",
+            )
+        )
+    kept = [row for row in range(len(ids)) if row not in set(dropped)]
+    if not kept:
+        raise UnreadableTableError(f"{name} has no genes in it.", hint="Choose a table with one row a gene.", file=name)
+    return kept
+
+
+def _report_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Caution]) -> list[str]:
+    if is_date_like(ids):
+        raise UnreadableTableError(
+            f"The first column of {name} holds dates, not genes.",
+            hint="Take the table from before it was opened in a spreadsheet.",
+            file=name,
+        )
+    eaten = eaten_symbols(ids)
+    if eaten:
+        cautions.append(
+            Caution(
+                code="omics.symbols_eaten",
+                text=f"A spreadsheet turned {len(eaten)} gene symbol(s) into dates or numbers: {_listed(eaten)}. "
+                "They are kept as they stand; which genes they were cannot be told.",
+            )
+        )
+    twice = duplicated(ids)
+    if not twice:
+        return ids
+    if id_type in ("ensembl", "entrez", "flybase", "probe") or len(twice) > 0.2 * len(set(ids)):
+        raise DuplicateIdError(
+            f"{name} has {len(twice)} gene identifier(s) more than once: {_listed(list(twice))}.",
+            hint="Each gene needs one row: remove the copies, or add up the rows that belong together.",
+            duplicates=list(twice)[:50],
+        )
+    cautions.append(
+        Caution(
+            code="omics.duplicate_ids",
+            text=f"{len(twice)} gene name(s) stand more than once: {_listed(list(twice))}. Each row is tested by itself; "
+            "the second and later ones are numbered.",
+        )
+    )
+    taken = set(ids)
+    seen: Counter[str] = Counter()
+    unique: list[str] = []
+    for identifier in ids:
+        seen[identifier] += 1
+        new = identifier
+        number = seen[identifier]
+        while number > 1 and (new == identifier or new in taken):
+            new = f"{identifier} ({number})"
+            number += 1
+        taken.add(new)
+        unique.append(new)
+    return unique
+
+
+def _listed(items: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(items[:most])
+    return shown + (f" and {len(items) - most} more" if len(items) > most else "")

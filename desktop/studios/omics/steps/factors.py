@@ -1,0 +1,147 @@
+"""What each column of a sample table is good for: group, pairing, batch, numeric covariate, identity or nothing.
+
+Decided by its values and how they lie against the other columns; its name only breaks ties.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from desktop.studios.omics.schema import SampleTable
+from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, vocabulary
+
+Role = Literal["group", "batch", "pairing", "replicate", "sex", "numeric", "identity", "constant", "technical"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A column and its part. `same_as` names an earlier column that parts the samples in the same way."""
+
+    name: str
+    role: Role
+    n_levels: int
+    same_as: str | None = None
+    has_gaps: bool = False
+
+
+def is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()))
+
+
+def partition(values: Sequence[str]) -> tuple[int, ...]:
+    """Which samples go together, whatever their label."""
+    order: dict[str, int] = {}
+    return tuple(order.setdefault(value, len(order)) for value in values)
+
+
+def is_nested(inner: Sequence[str], outer: Sequence[str]) -> bool:
+    """Every level of `inner` lies within one level of `outer`."""
+    home: dict[str, str] = {}
+    return all(home.setdefault(value, other) == other for value, other in zip(inner, outer, strict=True))
+
+
+def crosses(block: Sequence[str], group: Sequence[str]) -> bool:
+    """Every level of `block` holds samples of at least two levels of `group`."""
+    held: dict[str, set[str]] = {}
+    for value, level in zip(block, group, strict=True):
+        held.setdefault(value, set()).add(level)
+    return all(len(levels) >= 2 for levels in held.values())
+
+
+def factors_of(samples: SampleTable) -> dict[str, Factor]:
+    """Every column with its part."""
+    n_samples = len(samples.samples)
+    seen: dict[tuple[int, ...], str] = {}
+    found: dict[str, Factor] = {}
+    for name, values in samples.factors.items():
+        levels = set(values)
+        shape = partition(values)
+        same = seen.get(shape)
+        role = _role(name, values, n_samples)
+        if same is None and role not in ("constant", "identity", "technical"):
+            seen[shape] = name
+        found[name] = Factor(
+            name,
+            role,
+            len(levels),
+            same if role not in ("constant", "identity") else None,
+            any(map(is_missing_label, values)),
+        )
+    return found
+
+
+def _role(name: str, values: Sequence[str], n_samples: int) -> Role:
+    words = vocabulary()
+    levels = {value for value in values if not is_missing_label(value)}
+    if len(set(values)) < 2 or not levels:
+        return "constant"
+    if words.has("technical_facts", name):
+        return "technical"
+    numeric = all(map(is_number, levels))
+    if len(levels) == n_samples and n_samples > 1:
+        return "numeric" if numeric and not words.has("identity_names", name) and not _names_units(name) else "identity"
+    if words.has("identity_names", name):
+        return "identity" if len(levels) > n_samples / 2 else "group"
+    if words.has("batch_names", name) or _ends_in(name, "batch_names"):
+        return "batch"
+    if len(levels) >= 2 and all(words.has("technical_levels", level) for level in levels):
+        return "batch"
+    if words.has("replicate_names", name):
+        return "replicate"
+    if words.has("pairing_names", name):
+        return "pairing"
+    if all(words.has("sex_levels", level) for level in levels):
+        return "sex"
+    if numeric and not words.has("group_names", name):
+        if (
+            words.has("numeric_names", name)
+            or any("." in level for level in levels)
+            or len(levels) > max(4, n_samples / 3)
+        ):
+            return "numeric"
+    return "group"
+
+
+def _names_units(name: str) -> bool:
+    """The name says that the numbers only name animals, patients or replicates."""
+    words = vocabulary()
+    return any(words.has(which, name) for which in ("pairing_names", "replicate_names", "batch_names"))
+
+
+def _ends_in(name: str, which: str) -> bool:
+    last = fold(name).split()
+    return (
+        bool(last)
+        and last[0] in ("batch", "plate", "lane", "flowcell")
+        or bool(last)
+        and last[-1] in ("batch", "plate", "lane", "flowcell")
+    )
+
+
+def control_rank(level: str) -> int | None:
+    """How good a control this level is (0 is best), None if nothing says that it is one."""
+    words = vocabulary()
+    rank = words.rank("control_levels", level)
+    if rank is None and re.search(r"[a-z]", level.lower()):
+        bare = re.sub(r"[\d_\W]+$", "", level)
+        rank = words.rank("control_levels", bare) if bare != level else None
+    if rank is None:
+        zero = re.fullmatch(
+            r"(d|day|t|h|hr|week|w)?[ _-]?0(\.0)?[ _-]?(h|hr|hrs|hours?|d|days?|min|m|um|nm|mm|mg|ng/ml|w|wk|weeks?|gy)?",
+            level.strip().lower(),
+        )
+        return 500 if zero else None
+    if rank >= 1000 and words.has_word("treated_words", level) and not re.search(r"\b(non|not|un|no)\b", fold(level)):
+        return 3000 + rank
+    return rank
+
+
+def control_level(levels: Sequence[str]) -> str | None:
+    """The level that is the reference by its name; None if none is, or if two are equally good."""
+    ranked = sorted((rank, level) for level in levels if (rank := control_rank(level)) is not None)
+    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
+        return None
+    return ranked[0][1]
