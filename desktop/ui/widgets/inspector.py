@@ -90,29 +90,29 @@ class Inspector(QTabWidget):
         """Show an element, or that nothing is selected."""
         if self._timer.isActive():
             self._on_note_settled()
-        is_same = item is not None and item.note_key == self._shown.note_key and item.title == self._shown.title
-        self._shown = item or Inspected("")
-        self._info.fill(self._shown.title or "Nothing selected", self._shown.facts)
-        self._history.fill_history(self._shown.history)
-        if not is_same:
+        before, self._shown = self._shown, item or Inspected("")
+        if (before.title, before.facts) != (self._shown.title, self._shown.facts) or item is None:
+            self._info.fill(self._shown.title or "Nothing selected", self._shown.facts)
+        if before.history != self._shown.history or item is None:
+            self._history.fill_history(self._shown.history)
+        if before.note_key != self._shown.note_key or item is None:
             self._notes.blockSignals(True)
             self._notes.setPlainText(self._shown.note)
             self._notes.blockSignals(False)
         self._notes.setEnabled(bool(self._shown.note_key))
-        self._show_log(self._shown.log)
+        self._show_log(before.log, self._shown.log)
 
-    def append_log(self, lines: list[str]) -> None:
-        """More lines at the end of the log, which follows them while its end is in view."""
+    def _show_log(self, before: tuple[str, ...], lines: tuple[str, ...]) -> None:
+        """Append what is new; the log follows its end while the end is in view."""
         bar = self._log.verticalScrollBar()
         at_end = bar.value() >= bar.maximum() - 4
-        self._log.appendPlainText("\n".join(lines))
+        if before and lines[: len(before)] == before:
+            if len(lines) > len(before):
+                self._log.appendPlainText("\n".join(lines[len(before) :]))
+        else:
+            self._log.setPlainText("\n".join(lines))
         if at_end:
             bar.setValue(bar.maximum())
-        if self.indexOf(self._log) < 0:
-            self.insertTab(2, self._log, "Log")
-
-    def _show_log(self, lines: tuple[str, ...]) -> None:
-        self._log.setPlainText("\n".join(lines))
         index = self.indexOf(self._log)
         if lines and index < 0:
             self.insertTab(2, self._log, "Log")
