@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QPushBu
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.gene_filter import BadFilterError, parse_filter
-from desktop.ui.itemmodels.genes import GeneResults, GeneTableModel
+from desktop.ui.itemmodels.gene_results import GeneResults
+from desktop.ui.itemmodels.genes import GeneTableModel
 from desktop.ui.widgets.table_view import TableView
 
 _MANY = 500  # rows selected from outside at most
