@@ -174,3 +174,15 @@ def _place_name(place: Sequence[str], number: int, places: Sequence[Sequence[str
     if all(words.has("sex_levels", value) for value in place):
         return "sex"
     return f"name_{number + 1}"
+
+
+def subset_samples(samples: SampleTable, keep: Mapping[str, Sequence[str]]) -> SampleTable:
+    """The samples whose factors have a kept level (`Plan.keep`); the key "sample" keeps samples by name."""
+    kept = list(range(len(samples.samples)))
+    for name, levels in keep.items():
+        values = samples.samples if name == "sample" else samples.factors[name]
+        kept = [at for at in kept if values[at] in levels]
+    return SampleTable(
+        samples=[samples.samples[at] for at in kept],
+        factors={name: [values[at] for at in kept] for name, values in samples.factors.items()},
+    )

@@ -1,0 +1,278 @@
+"""Which factors and levels of a sample table a sentence names: words, synonyms, stems, gene and drug names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from desktop.studios.omics.schema import SampleTable
+from desktop.studios.omics.steps.factors import Factor, is_number
+from desktop.studios.omics.steps.vocabulary import fold, vocabulary, words
+
+_TOKEN = re.compile(r"[^\W_]+(?:[.][0-9]+)?")
+_ORDINARY = frozenset(
+    """a all also among an analyse analysis analyze and any are as at be been between both but by can cause caused causes cell cells change
+    changed changes changing compare compared comparing comparison condition conditions control data dataset detect did differ difference
+    differences different differential differentially differently do does done down downregulated due each effect effects either express
+    expressed expression factor find for from gene genes give group groups had has have how i in induced induce increase increased decrease
+    decreased into is it its level levels list me more most much not of on only or our out over pair paired please rather regulated regulate
+    relative response respond responds responding sample samples set show significant significantly so than that the their them these this those to transcript
+    transcripts transcriptome under up upon upregulated us using versus vs want was we were what when where whether which while who
+    will with within without would you changes affected affect affects alter altered alters after before following lead leads treatment treatments
+    human mouse rna seq rnaseq mrna tissue tissues patients subjects animals mice study experiment high low no non whose strongly strong there
+    fdr padj lfc fold""".split()
+)
+_AFFIX = frozenset(
+    "si sh sg kd ko oe rnai sirna shrna sgrna crispr mutant mut null het hom wt treated treat trt stim tg cko dko m overexpression knockdown knockout cells cell line".split()
+)
+_UNITS = {"hours": "h", "hour": "h", "hrs": "h", "hr": "h", "h": "h", "days": "d", "day": "d", "d": "d", "dpi": "d", "weeks": "w", "week": "w", "wk": "w", "wks": "w", "w": "w",
+          "minutes": "min", "minute": "min", "min": "min", "mins": "min", "months": "mo", "month": "mo", "years": "y", "year": "y", "hpi": "h", "t": "h"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of the question, folded, with its place."""
+
+    text: str
+    raw: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A factor (level None) or a level named in tokens [first, last]; `strength` 3 word for word, 1 by its stem."""
+
+    factor: str
+    level: str | None
+    first: int
+    last: int
+    start: int
+    end: int
+    strength: float
+
+
+def tokens_of(question: str) -> list[Token]:
+    """The words of the question."""
+    text = question.replace("’", "'")
+    return [Token(match.group().lower(), match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
+
+
+def is_ordinary(word: str) -> bool:
+    """A word of any question, naming nothing in particular."""
+    return word in _ORDINARY
+
+
+def find_mentions(question: str, samples: SampleTable, factors: dict[str, Factor]) -> list[Mention]:
+    """Every mention, without overlaps within a factor; the longest and surest first, then in order of the sentence."""
+    tokens = tokens_of(question)
+    found: list[Mention] = []
+    usable = {name: factor for name, factor in factors.items() if factor.role not in ("identity", "technical")}
+    shared = Counter(word for name in usable for level in samples.levels(name) for word in set(words(level)))
+    for name in usable:
+        levels = list(samples.levels(name))
+        own = Counter(word for level in levels for word in set(_parts(level)))
+        for level in levels:
+            found += _level_mentions(tokens, name, level, own, len(levels))
+        found += _factor_mentions(tokens, name, factors[name])
+    del shared
+    return _without_overlaps(found)
+
+
+def _without_overlaps(found: list[Mention]) -> list[Mention]:
+    kept: list[Mention] = []
+    for mention in sorted(found, key=lambda m: (-m.strength, -(m.last - m.first), m.first)):
+        clash = [other for other in kept if other.first <= mention.last and mention.first <= other.last]
+        if any(
+            other.factor == mention.factor or other.strength > mention.strength + 0.4 or _covers(other, mention)
+            for other in clash
+        ):
+            continue
+        kept.append(mention)
+    return sorted(kept, key=lambda m: (m.first, m.last))
+
+
+def _covers(other: Mention, mention: Mention) -> bool:
+    return other.last - other.first > mention.last - mention.first
+
+
+def _parts(level: str) -> list[str]:
+    return re.findall(r"[^\W_]+", level.lower())
+
+
+def joined(text: str) -> str:
+    """Letters and digits only, with times written one way ("day 7" and "7 days" are "7d")."""
+    return _time("".join(re.findall(r"[^\W_]+", text.lower())))
+
+
+def _time(text: str) -> str:
+    match = re.fullmatch(r"(\d+)([a-z]+)", text)
+    if match and match.group(2) in _UNITS:
+        return match.group(1) + _UNITS[match.group(2)]
+    match = re.fullmatch(r"([a-z]+)(\d+)", text)
+    if match and match.group(1) in _UNITS and match.group(1) not in ("w", "y"):
+        return match.group(2) + _UNITS[match.group(1)]
+    return text
+
+
+def _level_mentions(tokens: list[Token], factor: str, level: str, own: Counter[str], n_levels: int) -> list[Mention]:
+    found: list[Mention] = []
+    whole = joined(level)
+    if not whole:
+        return found
+    alike = _synonyms(level)
+    letter = len(whole) == 1
+    for first in range(len(tokens)):
+        for last in range(first, min(first + 6, len(tokens))):
+            text = " ".join(token.text for token in tokens[first : last + 1])
+            key = joined(text)
+            strength = 0.0
+            if letter or is_number(level):
+                strength = _short_strength(tokens, first, last, factor, level)
+            elif key == whole or (key in (whole + "s", whole + "es") and len(whole) > 2):
+                strength = 3.0
+                if is_ordinary(key) and key not in ("control", "high", "low", "treatment"):
+                    strength = 2.0
+            elif key in alike:
+                strength = 2.5
+            elif last == first + 1 and _is_numbered(tokens[first].text, tokens[last].text, whole, factor):
+                strength = 2.3
+            elif first == last:
+                strength = _word_strength(tokens[first].text, level, own)
+            if strength and not _is_negated(tokens, first, level):
+                found.append(Mention(factor, level, first, last, tokens[first].start, tokens[last].end, strength))
+    return found
+
+
+def _is_numbered(word: str, number: str, level: str, factor: str) -> bool:
+    """ "condition 2" for cond2, "group 3" for g3."""
+    match = re.fullmatch(r"([a-z]+)(\d+)", level)
+    return bool(
+        match
+        and number == match.group(2)
+        and word.startswith(match.group(1))
+        and word in (joined(factor), match.group(1))
+    )
+
+
+def _short_strength(tokens: list[Token], first: int, last: int, factor: str, level: str) -> float:
+    """A level of one letter or a bare number: only as written, and a number only beside its factor or a unit."""
+    if first != last:
+        text = joined(" ".join(token.text for token in tokens[first : last + 1]))
+        return (
+            3.0
+            if last == first + 1
+            and text in {joined(level + unit) for unit in ("h", "d", "w", "min")}
+            and is_number(level)
+            else 0.0
+        )
+    token = tokens[first]
+    if is_number(level):
+        around = {tokens[at].text for at in (first - 1,) if at >= 0} | {
+            tokens[at].text for at in (first + 1,) if at < len(tokens)
+        }
+        near = any(word in around for word in (*words(factor), *_UNITS)) or joined(token.text) in {
+            joined(level + unit) for unit in ("h", "d", "w", "min")
+        }
+        return (
+            2.5
+            if (token.text == level and near)
+            or (token.text != level and joined(token.text) in {joined(level + u) for u in ("h", "d", "w", "min")})
+            else 0.0
+        )
+    if token.raw != level:
+        return 0.0
+    if level in ("A", "I") and first == 0:
+        return 0.0
+    return 2.5
+
+
+def _synonyms(level: str) -> set[str]:
+    """Other ways to write the whole level."""
+    folded = " ".join(_parts(level))
+    flat = joined(level)
+    found: set[str] = set()
+    for group in vocabulary().synonyms:
+        if folded in group or flat in {joined(entry) for entry in group}:
+            found |= {joined(entry) for entry in group}
+    bare = [part for part in _parts(level) if part not in _AFFIX]
+    if bare and len(bare) < len(_parts(level)):
+        found.add(joined(" ".join(bare)))
+    return {entry for entry in found if len(entry) > 1} - {flat}
+
+
+def _word_strength(word: str, level: str, own: Counter[str]) -> float:
+    """One word of the question against the words of a level that no other level of the factor has."""
+    if is_ordinary(word) or len(word) < 2:
+        return 0.0
+    best = 0.0
+    for part in _parts(level):
+        if own[part] > 1 or part in _ORDINARY:
+            continue
+        core = re.sub(r"^(si|sh|sg)(?=[a-z]{2,}\d*)", "", part)
+        if word == part or word in (part + "s", part + "es"):
+            best = max(best, 2.0 if part not in _AFFIX else 1.6)
+        elif word == core and len(core) > 2:
+            best = max(best, 1.9)
+        elif any(word in group and part in group for group in vocabulary().synonyms):
+            best = max(best, 1.8)
+        elif min(len(word), len(part)) >= 4 and (word.startswith(part) or part.startswith(word)):
+            best = max(best, 1.5)
+        elif _same_stem(word, part):
+            best = max(best, 1.2)
+    return best
+
+
+def _same_stem(word: str, part: str) -> bool:
+    common = 0
+    for one, other in zip(word, part, strict=False):
+        if one != other:
+            break
+        common += 1
+    return common >= 5 and max(len(word), len(part)) - common <= 5 and word.isalpha() and part.isalpha()
+
+
+def _is_negated(tokens: list[Token], first: int, level: str) -> bool:
+    if first == 0 or tokens[first - 1].text not in ("non", "not", "un"):
+        return False
+    return not re.match(r"(non|not|un|no)", level.lower())
+
+
+def _factor_mentions(tokens: list[Token], name: str, factor: Factor) -> list[Mention]:
+    found: list[Mention] = []
+    key = joined(name)
+    alike = {key, key + "s", re.sub(r"y$", "ie", key) + "s"}
+    means: set[str] = set()
+    for entries in vocabulary().factor_synonyms.values():
+        flat = {joined(entry) for entry in entries}
+        if key in flat:
+            means |= flat
+    for group in vocabulary().synonyms:
+        flat = {joined(entry) for entry in group}
+        if key in flat:
+            means |= flat
+    for first in range(len(tokens)):
+        for last in range(first, min(first + 4, len(tokens))):
+            text = joined(" ".join(token.text for token in tokens[first : last + 1]))
+            strength = 0.0
+            if text in alike and len(text) > 1:
+                strength = 2.2
+            elif text in means and len(text) > 1:
+                strength = 1.4
+            elif (
+                first == last
+                and len(key) >= 3
+                and len(text) >= 6
+                and text.startswith(key)
+                and not is_ordinary(text)
+                and not vocabulary().has("group_names", name)
+            ):
+                strength = 1.3
+            if strength and text in ("type", "line", "cell", "cells", "lines", "run") and strength < 2.2:
+                strength = 0.7
+            if strength and text == "type" and first and tokens[first - 1].text in ("wild", "cell"):
+                strength = 0.0
+            if strength:
+                found.append(Mention(name, None, first, last, tokens[first].start, tokens[last].end, strength))
+    return found

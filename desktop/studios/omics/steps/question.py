@@ -1,0 +1,360 @@
+"""One English sentence and an inspection to a typed plan, by rules. Where the sentence leaves a choice open, it asks.
+
+Every choice in the plan has its reason. The comparison is found in `comparison`; thresholds and phrases in
+`question_text`; names of factors and levels in `mentions`.
+"""
+
+from __future__ import annotations
+
+from desktop.studios.omics.errors import (
+    ConfoundedError,
+    NotCountsError,
+    UnclearQuestionError,
+    UnknownFactorError,
+)
+from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Reason, SampleTable
+from desktop.studios.omics.steps import factors as facts
+from desktop.studios.omics.steps import question_text as said
+from desktop.studios.omics.steps.comparison import Comparison, find_comparison
+from desktop.studios.omics.steps.design import blocks_for, check_design, read_formula
+from desktop.studios.omics.steps.factors import Factor, factors_of
+from desktop.studios.omics.steps.formula import parse_formula
+from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
+from desktop.studios.omics.steps.sample_table import subset_samples
+
+
+def plan_question(
+    question: str,
+    inspection: Inspection,
+    *,
+    design: str | None = None,
+    contrast: Contrast | None = None,
+    alpha: float | None = None,
+    lfc_threshold: float | None = None,
+) -> Plan:
+    """The plan a sentence leads to. `design`, `contrast`, `alpha` and `lfc_threshold` replace what the sentence says.
+
+    raises   UnclearQuestionError (facts: choices), UnknownFactorError, UnknownLevelError, BadFormulaError,
+             OneGroupError, TooFewReplicatesError, ConfoundedError, NotCountsError
+    """
+    reasons: list[Reason] = []
+    cautions = list(inspection.warnings)
+    kind = said.kind_of(question)
+    other = said.other_kind(question)
+    if other is not None:
+        if kind != "differential_expression" or not question.strip():
+            raise UnclearQuestionError(
+                f"The question asks for {other!r}, which this analysis does not do.",
+                hint="Ask which genes differ between groups, for a PCA, a clustered heatmap or a check of the samples.",
+                choices=["differential expression", "PCA", "clustering", "sample QC"],
+            )
+        cautions.append(
+            Caution(
+                code="omics.not_answered",
+                text=f"{other!r} in the question is not answered by this run; the comparison of genes is.",
+            )
+        )
+    if kind is not None:
+        reasons.append(Reason(about="kind", text=f"The sentence asks for {_KINDS[kind]}.", by="rule:words"))
+    found_alpha, found_lfc = said.alpha_of(question), said.lfc_of(question)
+    if alpha is None and found_alpha is not None:
+        reasons.append(Reason(about="alpha", text=f"The sentence sets {found_alpha:g}.", by="rule:thresholds"))
+    if lfc_threshold is None and found_lfc is not None:
+        reasons.append(
+            Reason(
+                about="lfc",
+                text=f"The sentence asks for changes of at least {2**found_lfc:g}-fold.",
+                by="rule:thresholds",
+            )
+        )
+    draft = Plan(
+        kind=kind or "differential_expression",
+        question=question,
+        alpha=alpha if alpha is not None else found_alpha if found_alpha is not None else 0.05,
+        lfc_threshold=lfc_threshold if lfc_threshold is not None else found_lfc or 0.0,
+    )
+    sentence = _Sentence(question, inspection.samples)
+    keep = sentence.excluded(reasons)
+    if draft.kind != "differential_expression":
+        return _without_contrast(draft, inspection, keep, reasons, cautions)
+    if kind is None and not sentence.mentions and question.strip() and design is None and contrast is None:
+        raise UnclearQuestionError(
+            "The sentence does not say what to compare.",
+            hint=f"Name the groups, for example: {_example(inspection)}",
+            choices=_choices(inspection.samples),
+        )
+    _refuse_not_counts(inspection)
+    if inspection.value_type == "expected_counts":
+        cautions.append(
+            Caution(
+                code="omics.rounded",
+                text="The counts are fractional (reads shared out between genes) and are rounded to whole numbers.",
+            )
+        )
+    return _differential(draft, inspection, sentence, keep, design, contrast, reasons, cautions)
+
+
+_KINDS = {
+    "differential_expression": "genes that differ between groups",
+    "pca": "a PCA of the samples",
+    "clustering": "a clustered heatmap",
+    "sample_qc": "a check of the samples",
+}
+
+
+class _Sentence:
+    """The question with what it names, and the phrases that adjust, ignore or leave out."""
+
+    def __init__(self, question: str, samples: SampleTable) -> None:
+        self.question = question
+        self.samples = samples
+        self.factors = factors_of(samples)
+        self.mentions = find_mentions(question, samples, self.factors)
+        self.phrases = said.phrases_of(question)
+
+    def inside(self, kind: str) -> list[Mention]:
+        """Mentions within phrases of a kind."""
+        spans = [phrase for phrase in self.phrases if phrase.kind == kind]
+        return [m for m in self.mentions if any(p.start <= m.start and m.end <= p.end for p in spans)]
+
+    def free(self) -> list[Mention]:
+        """Mentions outside every phrase."""
+        return [m for m in self.mentions if not any(p.start <= m.start and m.end <= p.end for p in self.phrases)]
+
+    def excluded(self, reasons: list[Reason]) -> dict[str, list[str]]:
+        """Samples and levels the sentence leaves out, as factor → levels kept; "sample" stands for the names."""
+        keep: dict[str, list[str]] = {}
+        names = {name.lower(): name for name in self.samples.samples}
+        for phrase in self.phrases:
+            if phrase.kind != "exclude":
+                continue
+            text = self.question[phrase.start : phrase.end]
+            gone = [name for low, name in names.items() if _stands_in(low, text.lower())]
+            if gone:
+                left = keep.get("sample", self.samples.samples)
+                keep["sample"] = [name for name in left if name not in gone]
+                reasons.append(
+                    Reason(about="subset", text=f"The sentence leaves out {', '.join(gone)}.", by="rule:exclude")
+                )
+                continue
+            levels = [m for m in self.inside("exclude") if m.level is not None and phrase.start <= m.start < phrase.end]
+            if not levels:
+                raise UnclearQuestionError(
+                    f"The sentence leaves out {text.strip()!r}, which is neither a sample nor a level of a factor.",
+                    hint=f"Samples are {_shown(self.samples.samples)}.",
+                    choices=list(self.samples.samples)[:50],
+                )
+            for mention in levels:
+                left = keep.get(mention.factor, list(self.samples.levels(mention.factor)))
+                keep[mention.factor] = [level for level in left if level != mention.level]
+                reasons.append(
+                    Reason(
+                        about="subset",
+                        text=f"The sentence leaves out {mention.factor} {mention.level}.",
+                        by="rule:exclude",
+                    )
+                )
+        return keep
+
+
+def _stands_in(name: str, text: str) -> bool:
+    at = text.find(name)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(name) : at + len(name) + 1]
+        if not before.isalnum() and not (after.isalnum() or after in ("_", "-") and after):
+            return True
+        at = text.find(name, at + 1)
+    return False
+
+
+def _without_contrast(
+    draft: Plan, inspection: Inspection, keep: dict[str, list[str]], reasons: list[Reason], cautions: list[Caution]
+) -> Plan:
+    design = inspection.proposal.formula or "~ 1"
+    return draft.model_copy(update={"design": design, "keep": keep, "reasons": reasons, "warnings": cautions})
+
+
+def _refuse_not_counts(inspection: Inspection) -> None:
+    if inspection.value_type in ("counts", "expected_counts"):
+        return
+    what = {
+        "tpm": "TPM or CPM values",
+        "fpkm": "normalised values (FPKM, RPKM or the like)",
+        "log_intensity": "values on a log scale, or with negative numbers",
+        "linear_intensity": "array intensities or normalised values",
+    }.get(inspection.value_type, "values that are not reads")
+    raise NotCountsError(
+        f"The table holds {what}, and this analysis needs raw read counts. {inspection.why}".strip(),
+        hint="Give the table of raw counts (whole numbers, as featureCounts, HTSeq or STAR write them). "
+        "A PCA or a heatmap can be asked for without counts.",
+        value_type=inspection.value_type,
+    )
+
+
+def _differential(
+    draft: Plan,
+    inspection: Inspection,
+    sentence: _Sentence,
+    keep: dict[str, list[str]],
+    design: str | None,
+    contrast: Contrast | None,
+    reasons: list[Reason],
+    cautions: list[Caution],
+) -> Plan:
+    samples = subset_samples(inspection.samples, keep)
+    only = parse_formula(design, samples).names if design is not None else None
+    if contrast is not None:
+        comparison = Comparison(
+            contrast, keep={}, reasons=[Reason(about="contrast", text="Given by hand.", by="person")]
+        )
+    else:
+        comparison = find_comparison(
+            sentence.question, samples, factors_of(samples), sentence.free(), inspection.proposal, only
+        )
+    reasons += comparison.reasons
+    cautions += comparison.cautions
+    for factor, levels in comparison.keep.items():
+        keep[factor] = [level for level in keep.get(factor, levels) if level in levels]
+    samples = subset_samples(inspection.samples, keep)
+    if design is None:
+        design = _formula(sentence, samples, comparison, reasons)
+    else:
+        design = str(parse_formula(design, samples))
+        reasons.append(Reason(about="design", text="Given by hand.", by="person"))
+    cautions += check_design(samples, design, comparison.contrast)
+    reasons.append(Reason(about="design", text=read_formula(design, samples), by="rule:formula"))
+    return draft.model_copy(
+        update={
+            "design": design,
+            "contrast": comparison.contrast,
+            "keep": keep,
+            "reasons": reasons,
+            "warnings": _once(cautions),
+        }
+    )
+
+
+def _formula(sentence: _Sentence, samples: SampleTable, comparison: Comparison, reasons: list[Reason]) -> str:
+    """Blocks found in the sample table and those the sentence names, the compared factor last."""
+    groups = comparison.contrast.factor.split(":")
+    found = factors_of(samples)
+    asked = _asked(sentence, found, groups, reasons)
+    ignored = {m.factor for m in sentence.inside("ignore")}
+    if comparison.is_interaction:
+        main = groups
+        blocks = [f for f in blocks_for(samples, _without(found, main[:-1]), main[-1], reasons) if f.name not in main]
+    else:
+        main = groups
+        blocks = blocks_for(samples, _without(found, [*ignored]), groups[0], reasons)
+        _refuse_confounded(samples, found, groups[0], {*ignored})
+    names = [block.name for block in blocks if block.name not in ignored]
+    if comparison.is_interaction:
+        names = [name for name in names if not _spoils(samples, [*names[: names.index(name)], name], main)]
+    for name in asked:
+        if name not in names:
+            names.append(name)
+    for name in sorted(ignored & set(found)):
+        reasons.append(Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore"))
+    terms = [*[name for name in names if name not in main], *main]
+    if comparison.is_interaction:
+        terms.append(":".join(main))
+    return "~ " + " + ".join(terms)
+
+
+def _spoils(samples: SampleTable, names: list[str], main: list[str]) -> bool:
+    try:
+        check_design(samples, "~ " + " + ".join([*names, *main, ":".join(main)]), None)
+    except Exception as error:
+        if isinstance(error, ConfoundedError) or type(error).__name__ == "TooFewReplicatesError":
+            return True
+        raise
+    return False
+
+
+def _without(found: dict[str, Factor], names: list[str]) -> dict[str, Factor]:
+    return {name: factor for name, factor in found.items() if name not in names}
+
+
+def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], reasons: list[Reason]) -> list[str]:
+    """Factors the sentence asks to adjust for or to pair by.
+
+    raises   UnknownFactorError if it names something that is not in the sample table
+    """
+    names: list[str] = []
+    for phrase in sentence.phrases:
+        if phrase.kind != "adjust":
+            continue
+        text = sentence.question[phrase.start : phrase.end]
+        inside = [m for m in sentence.mentions if phrase.start <= m.start and m.end <= phrase.end]
+        if not inside and any(not is_ordinary(token.text) or token.text in ("batch",) for token in tokens_of(text)):
+            general = [f.name for f in found.values() if f.role in ("batch", "pairing")]
+            if "batch" in text.lower() and len(general) == 1:
+                names += general
+                continue
+            raise UnknownFactorError(
+                f"The sentence adjusts for {text.strip()!r}, which is not in the table of samples.",
+                hint=f"Factors are: {', '.join(found) or 'none'}.",
+                factors=list(found),
+            )
+        for mention in inside:
+            if mention.factor in groups or mention.factor in names:
+                continue
+            role = found[mention.factor].role if mention.factor in found else "constant"
+            if role == "constant":
+                raise UnknownFactorError(
+                    f"Every sample has the same {mention.factor}, so it cannot be adjusted for.",
+                    hint=f"Factors that differ are: {', '.join(name for name, f in found.items() if f.role not in ('constant', 'identity'))}.",
+                    factors=list(found),
+                )
+            names.append(mention.factor)
+            reasons.append(Reason(about="design", text=f"The sentence adjusts for {mention.factor}.", by="rule:adjust"))
+    if said.wants_pairing(sentence.question) and not any(phrase.kind == "adjust" for phrase in sentence.phrases):
+        paired = [
+            f.name for f in blocks_for(sentence.samples, found, groups[-1], []) if f.role in ("pairing", "replicate")
+        ]
+        if not paired and not any(f.role == "batch" for f in blocks_for(sentence.samples, found, groups[-1], [])):
+            raise UnclearQuestionError(
+                "The sentence says that samples are paired, and the table of samples does not say which belong together.",
+                hint="Add a column that holds the patient, donor or pair of each sample.",
+                choices=list(found),
+            )
+    return names
+
+
+def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], groups: str, ignored: set[str]) -> None:
+    """A batch that changes exactly with the groups makes the comparison worthless, whether or not it is in the design."""
+    group = samples.factors[groups]
+    for factor in found.values():
+        if factor.role != "batch" or factor.name in ignored or factor.name == groups:
+            continue
+        values = samples.factors[factor.name]
+        if len(set(values)) < len(values) and facts.is_nested(group, values) and len(set(values)) > 1:
+            raise ConfoundedError(
+                f"{factor.name} and {groups} cannot be told apart: every {groups} level was made in its own {factor.name}.",
+                hint=f"No analysis can separate the two. To compare all the same, say so: --design '~ {groups}'.",
+                terms=[factor.name, groups],
+            )
+
+
+def _once(cautions: list[Caution]) -> list[Caution]:
+    return list({(caution.code, caution.text): caution for caution in cautions}.values())
+
+
+def _choices(samples: SampleTable) -> list[str]:
+    return [
+        f"{name}: {', '.join(list(samples.levels(name))[:8])}"
+        for name, f in factors_of(samples).items()
+        if f.role not in ("constant", "identity", "technical")
+    ]
+
+
+def _example(inspection: Inspection) -> str:
+    groups = inspection.proposal.groups
+    if groups is None:
+        return '"Which genes differ between treated and untreated?"'
+    levels = list(inspection.samples.levels(groups))
+    return f'"Which genes differ between {levels[-1]} and {levels[0]}?"'
+
+
+def _shown(items: list[str]) -> str:
+    return ", ".join(items[:8]) + (" …" if len(items) > 8 else "")
