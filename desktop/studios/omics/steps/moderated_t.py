@@ -1,0 +1,265 @@
+"""Differential expression of log-intensities with moderated t-statistics, as limma computes them, batched over genes.
+
+Pure functions over numpy arrays: no files, no network, no randomness. The whole text of this file is pasted into every
+array analysis script, so it imports nothing but numpy, scipy and pandas. It is not for raw counts and not for
+intensities on their natural scale: give it log2 values.
+
+Axes are always (samples, genes): S samples, G genes, P design columns.
+
+Sources: Smyth 2004, doi:10.2202/1544-6115.1027 (hierarchical model, moderated t, estimation of the prior);
+Law et al. 2014, doi:10.1186/gb-2014-15-2-r29 (prior variance as a trend of the mean);
+McCarthy & Smyth 2009, doi:10.1093/bioinformatics/btp053 (test relative to a threshold);
+Smyth, Michaud & Scott 2005, doi:10.1093/bioinformatics/bti270 (within-block correlation).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special, stats
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VariancePrior:
+    """Scaled inverse chi-square prior of the gene variances.
+
+    df         degrees of freedom; infinite when the genes' variances differ no more than chance allows
+    variance   (G,) prior variance at each gene's mean (constant without a trend)
+    """
+
+    df: float
+    variance: Floats
+
+
+@dataclass(frozen=True)
+class ModeratedFit:
+    """A linear model for every gene with its variance squeezed towards the prior.
+
+    beta        (P, G) coefficients, log2                  unscaled    (P, P, G) covariance of beta / variance
+    variance    (G,) residual variance, NaN where df = 0   df          (G,) residual degrees of freedom
+    posterior   (G,) squeezed variance                     df_total    (G,) of the moderated t
+    mean        (G,) average log-intensity                 prior       the fitted prior
+    """
+
+    design: pd.DataFrame
+    beta: Floats
+    unscaled: Floats
+    variance: Floats
+    df: Floats
+    posterior: Floats
+    df_total: Floats
+    mean: Floats
+    prior: VariancePrior
+
+
+def fit_intensities(
+    values: Floats, design: pd.DataFrame, *, trend: bool = False, block: NDArray[np.int64] | None = None
+) -> ModeratedFit:
+    """Least squares for each gene, then empirical Bayes over the genes.
+
+    values   (S, G) log2 intensities; NaN marks a missing spot and drops that sample for that gene
+    design   (S, P) full column rank, floats
+    trend    let the prior variance follow the mean intensity
+    block    (S,) block of each sample when samples of one block are correlated (random effect); None for independent
+    raises   ValueError if the design is rank-deficient or leaves no residual degree of freedom
+    """
+    x = design.to_numpy(dtype=np.float64)
+    n_samples, n_columns = x.shape
+    if np.linalg.matrix_rank(x) < n_columns:
+        raise ValueError("the design matrix is rank-deficient")
+    if n_samples <= n_columns:
+        raise ValueError("no residual degrees of freedom: every sample is used up by the design")
+    whitener = np.eye(n_samples)
+    if block is not None:
+        rho = within_block_correlation(values, x, block)
+        same = (block[:, None] == block[None, :]).astype(np.float64)
+        correlation = same * rho + np.eye(n_samples) * (1.0 - rho)
+        whitener = np.linalg.inv(np.linalg.cholesky(correlation))
+    beta, unscaled, variance, df = _least_squares(values, x, whitener)
+    mean = np.nanmean(values, axis=0)
+    prior = fit_prior(variance, df, mean if trend else None)
+    if math.isinf(prior.df):
+        posterior = np.where(df > 0, prior.variance, np.nan)
+    else:
+        known = np.where(df > 0, variance, 0.0)
+        posterior = (df * known + prior.df * prior.variance) / (df + prior.df)
+    df_total = np.minimum(df + prior.df, df.sum())
+    return ModeratedFit(design, beta, unscaled, variance, df, posterior, df_total, mean, prior)
+
+
+def moderated_t_test(
+    fit: ModeratedFit, contrast: Floats, *, alpha: float = 0.05, lfc_threshold: float = 0.0
+) -> pd.DataFrame:
+    """Moderated t of one contrast.
+
+    contrast       (P,) weights of the coefficients
+    lfc_threshold  |log2 fold change| tested against (0: the ordinary two-sided test)
+    returns        (G,) rows: base_mean (average log2 intensity), log2_fold_change, lfc_se, stat, pvalue, padj (BH over
+                   all genes with a p-value), reason ("" or "too_few_values")
+    """
+    weights = np.asarray(contrast, dtype=np.float64)
+    change = weights @ fit.beta
+    se = np.sqrt(np.einsum("i,ijg,j->g", weights, fit.unscaled, weights) * fit.posterior)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if lfc_threshold > 0:
+            size = np.abs(change)
+            over, under = (size - lfc_threshold) / se, (size + lfc_threshold) / se
+            pvalue = stats.t.sf(over, fit.df_total) + stats.t.sf(under, fit.df_total)
+            stat = np.sign(change) * np.maximum(over, 0.0)
+        else:
+            stat = change / se
+            pvalue = 2.0 * stats.t.sf(np.abs(stat), fit.df_total)
+    padj = np.full(len(pvalue), np.nan)
+    tested = np.isfinite(pvalue)
+    if tested.any():
+        padj[tested] = stats.false_discovery_control(np.minimum(pvalue[tested], 1.0))
+    return pd.DataFrame(
+        {
+            "base_mean": fit.mean,
+            "log2_fold_change": change,
+            "lfc_se": se,
+            "stat": stat,
+            "pvalue": pvalue,
+            "padj": padj,
+            "reason": np.where(tested, "", "too_few_values"),
+        }
+    )
+
+
+def fit_prior(variance: Floats, df: Floats, mean: Floats | None = None) -> VariancePrior:
+    """Prior of the gene variances by matching moments of log-variance (Smyth 2004, section 6.2).
+
+    variance  (G,) residual variances    df  (G,) their degrees of freedom
+    mean      (G,) average intensity for a trended prior, or None for a constant one
+    """
+    usable = (df > 0) & np.isfinite(variance) & (variance > -1e-15)
+    if usable.sum() < 3:
+        return VariancePrior(0.0, np.full(len(variance), np.nanmedian(variance[usable]) if usable.any() else 1.0))
+    floor = 1e-5 * float(np.median(variance[usable]))
+    log_variance = np.log(np.maximum(variance[usable], floor if floor > 0 else 1e-300))
+    half = df[usable] / 2.0
+    excess = log_variance - special.digamma(half) + np.log(half)
+    if mean is None:
+        centre = np.full(int(usable.sum()), float(excess.mean()))
+        spread = float(excess.var(ddof=1))
+        centre_all = np.full(len(variance), centre[0])
+    else:
+        basis_all = natural_spline(mean, mean[usable])
+        basis = basis_all[usable]
+        coefficients = np.linalg.lstsq(basis, excess, rcond=None)[0]
+        centre = basis @ coefficients
+        centre_all = basis_all @ coefficients
+        spread = float(((excess - centre) ** 2).sum() / (len(excess) - basis.shape[1]))
+    spread -= float(special.polygamma(1, half).mean())
+    if spread <= 0:
+        constant = math.log(float(np.maximum(variance[usable], floor).mean())) if mean is None else centre_all
+        return VariancePrior(math.inf, np.exp(np.broadcast_to(constant, variance.shape)))
+    prior_df = 2.0 * _trigamma_inverse(spread)
+    shift = float(special.digamma(prior_df / 2.0)) - math.log(prior_df / 2.0)
+    return VariancePrior(prior_df, np.exp(centre_all + shift))
+
+
+def natural_spline(at: Floats, data: Floats) -> Floats:
+    """Natural cubic spline basis with intercept: (len(at), 1..4), knots at the quantiles of `data`."""
+    distinct = len(np.unique(data))
+    size = min(1 + int(len(data) >= 3) + int(len(data) >= 6) + int(len(data) >= 30), distinct)
+    if size < 2:
+        return np.ones((len(at), 1))
+    inner = np.quantile(data, np.linspace(0, 1, size)[1:-1]) if size > 2 else np.empty(0)
+    knots = np.concatenate([[data.min()], inner, [data.max()]])
+    low, high = knots[0], knots[-1]
+    u = (at - low) / (high - low)
+    k = (knots - low) / (high - low)
+
+    def cubed(knot: float) -> Floats:
+        return np.asarray((np.maximum(u - knot, 0.0) ** 3 - np.maximum(u - k[-1], 0.0) ** 3) / (k[-1] - knot))
+
+    columns = [np.ones_like(u), u] + [cubed(knot) - cubed(k[-2]) for knot in k[:-2]]
+    return np.column_stack(columns)
+
+
+def within_block_correlation(values: Floats, x: Floats, block: NDArray[np.int64]) -> float:
+    """Correlation between samples of one block: REML for each gene, averaged on Fisher's scale with 15 % trimmed.
+
+    values  (S, G)    x  (S, P)    block  (S,)
+    A gene's variances come from its contrasts orthogonal to the design: each squared contrast has the mean
+    residual variance + block variance × eigenvalue, so the two are found by iterated gamma regression.
+    """
+    complete = values[:, np.isfinite(values).all(axis=0)]
+    membership = (block[:, None] == np.unique(block)[None, :]).astype(np.float64)
+    q, _ = np.linalg.qr(x, mode="complete")
+    null = q[:, x.shape[1] :]
+    eigenvalue, vector = np.linalg.eigh(null.T @ membership @ membership.T @ null)
+    square = (vector.T @ (null.T @ complete)) ** 2
+    block_size = float(membership.sum(axis=0).max())
+    lower, upper = 1.0 / (1.0 - block_size) + 0.01, 0.99
+    grid = np.linspace(lower, upper, 400)
+    weight = 1.0 - grid[:, None] + grid[:, None] * eigenvalue[None, :]
+    weight = np.maximum(weight, 1e-8)
+    scale = (1.0 / weight) @ square / len(eigenvalue)
+    deviance = len(eigenvalue) * np.log(np.maximum(scale, 1e-300)) + np.log(weight).sum(axis=1)[:, None]
+    best = deviance.argmin(axis=0)
+    inside = np.clip(best, 1, len(grid) - 2)
+    gene = np.arange(square.shape[1])
+    left, middle, right = deviance[inside - 1, gene], deviance[inside, gene], deviance[inside + 1, gene]
+    curvature = left - 2 * middle + right
+    step = np.where(curvature > 0, 0.5 * (left - right) / np.where(curvature > 0, curvature, 1.0), 0.0)
+    rho = np.clip(grid[inside] + np.clip(step, -1, 1) * (grid[1] - grid[0]), lower, upper)
+    return float(np.tanh(stats.trim_mean(np.arctanh(rho), 0.15)))
+
+
+def _least_squares(values: Floats, x: Floats, whitener: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Coefficients (P, G), unscaled covariance (P, P, G), residual variance (G,), residual df (G,)."""
+    n_columns = x.shape[1]
+    n_genes = values.shape[1]
+    beta = np.full((n_columns, n_genes), np.nan)
+    unscaled = np.full((n_columns, n_columns, n_genes), np.nan)
+    variance = np.full(n_genes, np.nan)
+    df = np.zeros(n_genes)
+    present = np.isfinite(values)
+    patterns, which = np.unique(present, axis=1, return_inverse=True)
+    for index in range(patterns.shape[1]):
+        rows = patterns[:, index]
+        genes = np.flatnonzero(which.ravel() == index)
+        if rows.sum() < n_columns or np.linalg.matrix_rank(x[rows]) < n_columns:
+            continue
+        whiten = whitener if rows.all() else np.linalg.inv(_cholesky_of(whitener, rows))
+        design, response = whiten @ x[rows], whiten @ values[np.ix_(rows, genes)]
+        inverse = np.linalg.inv(design.T @ design)
+        solution = np.linalg.lstsq(design, response, rcond=None)[0]
+        residual = response - design @ solution
+        left_over = int(rows.sum()) - n_columns
+        beta[:, genes] = solution
+        unscaled[:, :, genes] = inverse[:, :, None]
+        df[genes] = left_over
+        if left_over > 0:
+            variance[genes] = (residual**2).sum(axis=0) / left_over
+    return beta, unscaled, variance, df
+
+
+def _cholesky_of(whitener: Floats, rows: NDArray[np.bool_]) -> Floats:
+    """Cholesky factor of the samples' correlation restricted to `rows`."""
+    root = np.linalg.inv(whitener)
+    return np.linalg.cholesky((root @ root.T)[np.ix_(rows, rows)])
+
+
+def _trigamma_inverse(value: float) -> float:
+    """x with trigamma(x) = value, by Newton steps on 1/trigamma, which is nearly linear."""
+    if value > 1e7:
+        return 1.0 / math.sqrt(value)
+    if value < 1e-6:
+        return 1.0 / value
+    x = 0.5 + 1.0 / value
+    for _ in range(50):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1.0 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if -step / x < 1e-8:
+            break
+    return x
