@@ -11,12 +11,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
+from desktop.core.files import write_atomic
 from desktop.store.db import Database
 
+HEAD_FILE = "audit.head"
 _START = "0" * 64
 _PAGE = 5000
 
@@ -112,6 +115,20 @@ def verify(store: Database, head: Head | None = None) -> Break | None:
     if head is not None and (seq < head.count or at_head != head.hash):
         return Break(min(seq, head.count) + 1, "the end of the trail is missing or was written anew")
     return None
+
+
+def save_head(path: Path, head: Head) -> None:
+    """Keep the head beside the store."""
+    write_atomic(path, json.dumps({"count": head.count, "hash": head.hash}).encode())
+
+
+def load_head(path: Path) -> Head | None:
+    """The head kept beside the store; None when there is none or it cannot be read."""
+    try:
+        kept = json.loads(path.read_bytes())
+        return Head(int(kept["count"]), str(kept["hash"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def export_lines(store: Database) -> Iterator[str]:

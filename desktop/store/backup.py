@@ -111,14 +111,14 @@ def make_daily(path: Path, backups_dir: Path, clock: Clock) -> Path | None:
     if any(_made_at(one).date() == today for one in backups(backups_dir) if one.stem.endswith("-daily")):
         return None
     made = make(path, backups_dir, clock, reason="daily")
-    for one in backups(backups_dir):
-        if one not in _kept(backups(backups_dir), clock):
-            one.unlink(missing_ok=True)
+    found = backups(backups_dir)
+    for one in set(found) - _kept(found):
+        one.unlink(missing_ok=True)
     return made
 
 
-def _kept(found: list[Path], clock: Clock) -> set[Path]:
-    """The newest of each of the last 7 days and 4 weeks, and the newest 5 made for another reason."""
+def _kept(found: list[Path]) -> set[Path]:
+    """The newest of each of 7 days, of this week and the 4 before, and the newest 5 made for another reason."""
     daily = [one for one in found if one.stem.endswith("-daily")]
     others = [one for one in found if one not in daily]
     kept = set(others[:_KEEP_OTHERS])
@@ -128,7 +128,7 @@ def _kept(found: list[Path], clock: Clock) -> set[Path]:
         made = _made_at(one)
         by_day.setdefault(made.date(), one)
         by_week.setdefault(made.isocalendar()[:2], one)
-    return kept | set(list(by_day.values())[:_KEEP_DAYS]) | set(list(by_week.values())[:_KEEP_WEEKS])
+    return kept | set(list(by_day.values())[:_KEEP_DAYS]) | set(list(by_week.values())[: _KEEP_WEEKS + 1])
 
 
 def check_or_restore(path: Path, backups_dir: Path, clock: Clock) -> tuple[Notice, ...]:

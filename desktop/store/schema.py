@@ -71,11 +71,14 @@ def m004_steps(db: sqlite_utils.Database) -> None:
 
 
 def m005_search(db: sqlite_utils.Database) -> None:
-    """Full-text search over whatever has a title."""
+    """Full-text search over whatever has a title: `documents` says what each row of the index is."""
     _run(
         db,
+        """CREATE TABLE documents (
+            rowid INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, UNIQUE (kind, id)
+        ) STRICT""",
         """CREATE VIRTUAL TABLE search USING fts5 (
-            kind UNINDEXED, id UNINDEXED, title, text, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
+            title, text, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
         )""",
     )
 

@@ -80,9 +80,8 @@ class LiveJob:
         return self._is_ended
 
     def begin(self, now_s: float) -> JobRecord:
-        """The job runs from now on; makes the folder of its log."""
+        """The job runs from now on."""
         with self._lock:
-            self._log_path.parent.mkdir(parents=True, exist_ok=True)
             self._record = replace(self._record, state=JobState.RUNNING, started_s=now_s)
             return self._record
 

@@ -10,6 +10,7 @@ from desktop.core.events import EventBus
 from desktop.core.jobs import Studio
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox, Secrets
+from desktop.store import audit
 from desktop.store.connect import sqlite_fault
 from desktop.store.db import Database
 from desktop.workers.runtime import JobRuntime
@@ -51,9 +52,10 @@ class Workbench:
         self.store.close()
 
 
-def store_checkups(store: Database) -> list[Checkup]:
-    """What the doctor says about the store and its SQLite."""
+def store_checkups(store: Database, paths: Paths) -> list[Checkup]:
+    """What the doctor says about the store, its SQLite and the audit trail."""
     fault, faults = sqlite_fault(), store.checkup()
+    broken = audit.verify(store, audit.load_head(paths.home / audit.HEAD_FILE))
     return [
         Checkup(
             "SQLite",
@@ -66,5 +68,11 @@ def store_checkups(store: Database) -> list[Checkup]:
             not faults,
             faults[0] if faults else f"sound: {store.path}",
             "Restart Benchtop: it restores the newest good backup." if faults else "",
+        ),
+        Checkup(
+            "Audit trail",
+            broken is None,
+            broken.reason if broken else f"unbroken, {audit.read_head(store).count} entries",
+            "Someone or something changed it; entries from before that row can be trusted." if broken else "",
         ),
     ]

@@ -80,7 +80,7 @@ def test_an_expected_failure_keeps_code_message_and_hint(bench: Rig) -> None:
 
 
 def test_a_bug_shows_a_sentence_and_logs_the_traceback(bench: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR, logger="desktop.workers.runtime"):
+    with caplog.at_level(logging.ERROR, logger="desktop.workers.loop"):
         job = bench.runtime.wait(bench.runtime.submit("toy.buggy", {}), 20)
     assert job.error is not None
     assert job.error.code == "app.bug"

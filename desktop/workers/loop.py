@@ -1,0 +1,262 @@
+"""What happens on the workers' asyncio loop: jobs start, run, are cancelled and end; progress and spans are stored.
+
+Everything here runs on that loop's thread. `runtime.py` is the door to it from other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from desktop.core.clock import Clock
+from desktop.core.config import SettingsStore
+from desktop.core.errors import AppError
+from desktop.core.events import EventBus, JobChanged
+from desktop.core.jobs import Job, JobError, JobRecord, JobState, Studio, resolve
+from desktop.core.paths import Paths
+from desktop.core.ports import Net, Sandbox
+from desktop.core.trace import SpanBuffer, Trace, span
+from desktop.store import jobs as rows
+from desktop.store.db import Database
+from desktop.workers.children import Children
+from desktop.workers.context import Context
+from desktop.workers.errors import BadParamsError
+from desktop.workers.live import LiveJob
+from desktop.workers.queue import Broken, Queue
+from desktop.workers.upkeep import Upkeep
+
+_CANCEL_GRACE_S = 1.5  # a job that has not ended by then is called cancelled all the same
+_STOP_GRACE_S = 3.0
+_IO_THREADS = 32
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the runtime is built from."""
+
+    store: Database
+    jobs: Mapping[str, tuple[Studio, Job]]
+    sandbox: Sandbox
+    net: Net
+    settings: SettingsStore
+    bus: EventBus
+    paths: Paths
+    clock: Clock
+
+
+class WorkLoop:
+    """One life of the loop, from `main` to its end."""
+
+    def __init__(self, parts: Parts, on_end: Callable[[], None]) -> None:
+        """on_end: called after a job's end is stored and published. Build it inside the running loop."""
+        self.live: dict[str, LiveJob] = {}
+        self.loop = asyncio.get_running_loop()
+        self._parts, self._on_end = parts, on_end
+        cores = os.cpu_count() or 2
+        self.children = Children(limit=cores, log=parts.paths.logs / "children.log")
+        self._queue = Queue({"io": 16, "cpu": cores, "sandbox": 2}, self._stored_state)
+        self._spans = SpanBuffer()
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def main(self, started: Callable[[WorkLoop], None]) -> None:
+        """Work until `stop`; tells `started` once jobs can be added."""
+        parts = self._parts
+        self.loop.set_default_executor(ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="workers-io"))
+        started(self)
+        for job in rows.read_many(parts.store, states={JobState.WAITING}, limit=1_000_000, newest_first=False):
+            self._queue.add(job)
+        self._schedule()
+        upkeep = Upkeep(parts.store, parts.settings, parts.paths, parts.clock, self._spans, self.live)
+        ticking = self._spawn(upkeep.run())
+        self.loop.call_soon(self.children.warm_up)
+        try:
+            await self._stopping.wait()
+        finally:
+            ticking.cancel()
+            running = [live.task for live in self.live.values() if live.task is not None]
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running, timeout=_STOP_GRACE_S)
+            self.children.close()
+            for task in self._tasks - set(running):
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+            with contextlib.suppress(AppError):
+                await upkeep.store_all()
+
+    def stop(self) -> None:
+        """End `main`: what runs is interrupted, what waits stays in the store."""
+        self._stopping.set()
+
+    def add(self, job: JobRecord) -> None:
+        """A job that is in the store waits its turn from now on."""
+        self._queue.add(job)
+        self._schedule()
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job, waiting or running."""
+        waiting, live = self._queue.withdraw(job_id), self.live.get(job_id)
+        if waiting is not None:
+            self._spawn(self._finish(replace(waiting, state=JobState.CANCELLED, ended_s=self._parts.clock.now_s())))
+        elif live is not None and live.task is not None and not live.is_cancelled_by_user:
+            live.is_cancelled_by_user = True
+            live.task.cancel()
+            self._spawn(self._insist(live))
+
+    # ---- starting ------------------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        """Start whatever may start now."""
+        if self._stopping.is_set():
+            return
+        ready, broken = self._queue.take()
+        for one in broken:
+            self._spawn(self._refuse(one))
+        for job in ready:
+            live = LiveJob(job, log=log_path(self._parts.paths, job.id), bus=self._parts.bus, clock=self._parts.clock)
+            self.live[job.id] = live
+            live.task = self._spawn(self._run(live))
+
+    def _stored_state(self, job_id: str) -> JobState | None:
+        job = rows.read_one(self._parts.store, job_id)
+        return job.state if job else None
+
+    async def _refuse(self, broken: Broken) -> None:
+        error = JobError(
+            "jobs.dependency_failed",
+            f"It needs job {broken.dependency}, which {_ENDED[broken.state]}.",
+            "Run that job again first, then this one.",
+        )
+        await self._finish(replace(broken.job, state=JobState.FAILED, error=error, ended_s=self._parts.clock.now_s()))
+
+    # ---- one job -------------------------------------------------------------------------------------------------
+
+    async def _run(self, live: LiveJob) -> None:
+        try:
+            changes = await self._outcome(live)
+        finally:
+            self._queue.leave(live.record.id)
+        if not live.is_ended:
+            ended = live.end(**changes, ended_s=self._parts.clock.now_s())
+            await asyncio.shield(self._spawn(self._finish(ended)))
+        else:
+            self._schedule()
+
+    async def _outcome(self, live: LiveJob) -> dict[str, Any]:
+        """Do the job; what its record says of the end."""
+        record = live.begin(self._parts.clock.now_s())
+        try:
+            await self._parts.store.write(lambda db: rows.write_record(db, record))
+            self._parts.bus.publish(JobChanged(record))
+            with Trace(self._spans, record.id), span(f"job.{record.kind}"):
+                result = await self._work(live)
+        except asyncio.CancelledError:
+            if live.is_cancelled_by_user:
+                return {"state": JobState.CANCELLED}
+            if self._stopping.is_set():
+                return {"state": JobState.INTERRUPTED}
+            return {"state": JobState.FAILED, "error": _bug(record, None)}
+        except AppError as error:
+            details = {name: str(value) for name, value in error.facts.items()}
+            told = JobError(error.code, str(error), error.hint, error.retryable, details)
+            return {"state": JobState.FAILED, "error": told}
+        except Exception as error:
+            return {"state": JobState.FAILED, "error": _bug(record, error)}
+        return {"state": JobState.DONE, "result": result, "done_frac": 1.0, "note": ""}
+
+    async def _work(self, live: LiveJob) -> dict[str, Any] | None:
+        parts, record = self._parts, live.record
+        _, job = parts.jobs[record.kind]
+        run = await asyncio.to_thread(resolve, job.run)  # may import much; the loop goes on meanwhile
+        context = Context(
+            job_id=record.id,
+            project=record.project,
+            paths=parts.paths,
+            clock=parts.clock,
+            store=parts.store,
+            net=parts.net,
+            sandbox=parts.sandbox,
+            _settings=parts.settings,
+            _live=live,
+            _children=self.children,
+        )
+        result = await run(context, checked_params(job, record.params))
+        return result.model_dump(mode="json") if isinstance(result, BaseModel) else None
+
+    async def _insist(self, live: LiveJob) -> None:
+        """A job that clings on after it was cancelled is called cancelled; its lane stays taken until it ends."""
+        if live.task is None:
+            return
+        await asyncio.wait({live.task}, timeout=_CANCEL_GRACE_S)
+        if not live.task.done() and not live.is_ended:
+            _log.warning("job %s did not end when cancelled", live.record.id)
+            await self._finish(live.end(state=JobState.CANCELLED, ended_s=self._parts.clock.now_s()))
+
+    async def _finish(self, record: JobRecord) -> None:
+        """Store the end of a job, then tell everyone."""
+        try:
+            await self._parts.store.write(lambda db: rows.write_record(db, record))
+        except AppError as error:  # its row stays as it was, so the next start offers it again
+            _log.error("the end of job %s could not be stored: %s", record.id, error)
+            told = JobError(error.code, str(error), error.hint, retryable=True)
+            record = replace(record, state=JobState.FAILED, result=None, error=told)
+        self._queue.ended(record.id, record.state)
+        self.live.pop(record.id, None)
+        self._parts.bus.publish(JobChanged(record))
+        self._on_end()
+        self._schedule()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+        return task
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the runtime failed", exc_info=error)
+
+
+_ENDED = {JobState.FAILED: "failed", JobState.CANCELLED: "was cancelled"}
+
+
+def log_path(paths: Paths, job_id: str) -> Path:
+    """Where a job's log is."""
+    return paths.logs / "jobs" / f"{job_id}.log"
+
+
+def checked_params(job: Job, given: Mapping[str, Any]) -> BaseModel:
+    """The parameters as the job's schema. Raises BadParamsError."""
+    schema: type[BaseModel] = resolve(job.params)
+    try:
+        return schema.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        raise BadParamsError(
+            f"{job.id}: {where}: {first['msg']}.", hint="Correct that parameter and try again.", parameter=where
+        ) from error
+
+
+def _bug(record: JobRecord, error: BaseException | None) -> JobError:
+    """A failure nobody expected: the traceback goes to the log file, a sentence to the person."""
+    _log.error("job %s (%s) failed unexpectedly", record.id, record.kind, exc_info=error)
+    what = f" ({type(error).__name__})" if error is not None else ""
+    return JobError(
+        "app.bug",
+        f"Benchtop made a mistake{what}. Nothing was changed.",
+        "Try again; if it happens again, please report it with the log file (Help › Show Logs).",
+    )
