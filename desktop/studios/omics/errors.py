@@ -63,6 +63,30 @@ class UnclearQuestionError(InputError):
     code = "omics.unclear_question"
 
 
+class OutputFolderError(InputError):
+    """The results cannot be put where they should go: not empty, not writable, or the disk is full."""
+
+    code = "omics.output_folder"
+
+
+class DamagedRunError(InputError):
+    """A results folder that lacks files, or whose files are not what a run leaves."""
+
+    code = "omics.damaged_run"
+
+
+class NeedsAnswerError(InputError):
+    """The data or the plan raise a caution that a person has to answer before anything runs."""
+
+    code = "omics.needs_answer"
+
+
+class UnknownRunError(InputError):
+    """Neither the id of a finished run nor the folder of one."""
+
+    code = "omics.unknown_run"
+
+
 class UnknownAccessionError(InputError):
     """Not an accession, or the server does not know it, or it is private or withdrawn."""
 

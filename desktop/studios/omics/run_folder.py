@@ -6,23 +6,17 @@ Knows nothing of what is in it. Not a cache: a folder that was never finished is
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from desktop.core.errors import InputError
+from desktop.studios.omics.errors import OutputFolderError
 
 MIN_FREE_BYTES = 200 * 1024 * 1024
-
-
-class OutputFolderError(InputError):
-    """The results cannot be put where they should go: not empty, not writable, or the disk is full."""
-
-    code = "omics.output_folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +62,15 @@ class RunFolder:
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def open_run_folder(out_dir: Path, run_id: str) -> RunFolder:
-    """A folder to fill, hidden beside `out_dir`; finds out now whether the results can be put there.
+def open_run_folder(out_dir: Path, run_id: str, scratch: Path) -> RunFolder:
+    """A folder to fill; finds out now whether the results can be put at `out_dir`.
+
+    Work happens in `scratch` when that is on the same disk, else in a hidden folder beside `out_dir`.
 
     raises   OutputFolderError when `out_dir` is a file, is not empty, cannot be written, or its disk is nearly full
     """
     out_dir = out_dir.expanduser().absolute()
-    staging = out_dir.parent / f".{out_dir.name}.{run_id[:12]}.partial"
-
-    def prepare() -> None:
+    try:
         if out_dir.exists() and not out_dir.is_dir():
             raise OutputFolderError(f"{out_dir} is a file", hint="Choose a folder that does not exist yet.")
         if out_dir.is_dir() and any(out_dir.iterdir()):
@@ -84,7 +78,15 @@ def open_run_folder(out_dir: Path, run_id: str) -> RunFolder:
                 f"{out_dir} is not empty", hint="Choose a new folder; results of an earlier run are never overwritten."
             )
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_stale(out_dir)
+        probe = out_dir.parent / f".{out_dir.name}.{run_id}.{os.getpid()}.partial"
+        probe.mkdir()
+        scratch.mkdir(parents=True, exist_ok=True)
+        staging = probe
+        if probe.stat().st_dev == scratch.stat().st_dev:
+            probe.rmdir()
+            staging = scratch / run_id
+            shutil.rmtree(staging, ignore_errors=True)
         (staging / "inputs").mkdir(parents=True)
         free = shutil.disk_usage(staging).free
         if free < MIN_FREE_BYTES:
@@ -93,23 +95,30 @@ def open_run_folder(out_dir: Path, run_id: str) -> RunFolder:
                 f"the disk of {out_dir} has {free // 2**20} MB left",
                 hint=f"Free at least {MIN_FREE_BYTES // 2**20} MB, or choose a folder on another disk.",
             )
-
-    guarded(prepare, out_dir)
+    except OSError as error:
+        raise disk_error(error, out_dir) from error
     return RunFolder(staging, out_dir)
 
 
-def guarded(write: Callable[[], None], out_dir: Path) -> None:
-    """Run `write`; what the disk says is told as an OutputFolderError."""
-    try:
-        write()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputFolderError(
-                f"the disk of {out_dir} is full", hint="Free some space, or choose a folder on another disk."
-            ) from error
-        raise OutputFolderError(
-            f"{out_dir} cannot be written: {error.strerror or error}", hint="Choose a folder you may write to."
-        ) from error
+def remove_stale(out_dir: Path) -> None:
+    """Take away hidden folders that runs to the same place left when their program was killed."""
+    import psutil
+
+    for path in out_dir.parent.glob(f".{glob.escape(out_dir.name)}.*.partial"):
+        owner = path.name.removesuffix(".partial").rpartition(".")[2]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def disk_error(error: OSError, out_dir: Path) -> OutputFolderError:
+    """What the disk says, for a person."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputFolderError(
+            f"the disk of {out_dir} is full", hint="Free some space, or choose a folder on another disk."
+        )
+    return OutputFolderError(
+        f"{out_dir} cannot be written: {error.strerror or error}", hint="Choose a folder you may write to."
+    )
 
 
 def file_hashes(folder: Path) -> dict[str, dict[str, object]]:

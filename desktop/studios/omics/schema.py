@@ -183,11 +183,12 @@ class AnalysisParams(_Schema):
     sample_table: SampleTable | None = None  # as edited by the person; replaces the discovered one
     design: str | None = None
     contrast: Contrast | None = None
-    alpha: float | None = Field(None, gt=0, lt=1)
-    lfc_threshold: float | None = Field(None, ge=0)
+    alpha: float | None = Field(default=None, gt=0, lt=1)
+    lfc_threshold: float | None = Field(default=None, ge=0)
     isolation: IsolationWish = "auto"
     out_dir: Path | None = None
     allow_net: bool = False
+    stored_run: str = ""  # id or folder of a finished run: its own script, data and plan run again, unchanged
 
 
 class Summary(_Schema):

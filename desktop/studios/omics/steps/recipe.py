@@ -6,13 +6,17 @@ The constants below stand for the plan: each script has its own in their place. 
 
 from __future__ import annotations
 
+import itertools
 import json
+import platform
 import sys
 from pathlib import Path
 
 import formulaic
+import matplotlib
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from desktop.studios.omics.steps.deseq import fit_counts, size_factors, vst, wald_test
@@ -42,7 +46,7 @@ Matrix = NDArray[np.float64]
 QUESTION: str = ""
 KIND: str = "differential_expression"  # or pca, clustering, sample_qc: the same without the test
 DESIGN: str = "~ condition"
-CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, treated, control
+CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, treated, control; "a:b" is an interaction
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
@@ -83,7 +87,8 @@ def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
 def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
     """The model matrix of DESIGN (samples x coefficients) and the contrast over its columns.
 
-    The contrast is the row of a treated sample minus the row of a control sample, all else at its reference.
+    The contrast is the row of a treated sample minus that of a control sample, all else at its reference; for an
+    interaction "a:b" it is the difference of two such differences.
     """
     typed = pd.DataFrame(index=samples.index)
     for factor in samples.columns:
@@ -94,15 +99,21 @@ def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
     design = formulaic.model_matrix(DESIGN, typed)
     if CONTRAST is None:
         return pd.DataFrame(design), None
-    factor, treated, control = CONTRAST
-    rows = []
-    for level in (treated, control):
+    several = CONTRAST[0].count(":")
+    compared, treated, control = (part.split(":", several) for part in CONTRAST)
+    contrast: Matrix = np.zeros(design.shape[1])
+    for is_control in itertools.product([False, True], repeat=len(compared)):
+        chosen = {factor: control[k] if is_control[k] else treated[k] for k, factor in enumerate(compared)}
         example = typed.iloc[:1].copy()
-        for name in typed.columns:
-            value = level if name == factor else LEVELS[name][0] if name in LEVELS else typed[name].mean()
-            example[name] = pd.Categorical([value], categories=LEVELS[name]) if name in LEVELS else [value]
-        rows.append(np.asarray(design.model_spec.get_model_matrix(example), dtype=float)[0])
-    return pd.DataFrame(design), rows[0] - rows[1]
+        for factor in typed.columns:
+            if factor in LEVELS:
+                level = chosen[factor] if factor in chosen else LEVELS[factor][0]
+                example[factor] = pd.Categorical([level], categories=LEVELS[factor])
+            else:
+                example[factor] = [typed[factor].mean()]
+        row = np.asarray(design.model_spec.get_model_matrix(example), dtype=float)[0]
+        contrast += (-1.0) ** sum(is_control) * row
+    return pd.DataFrame(design), contrast
 
 
 def reading_of_pvalues(pvalue: Matrix) -> str:
@@ -170,6 +181,13 @@ def main() -> None:
         results[column] = np.nan
     summary: dict[str, object] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names)}
     summary["n_outlier_samples"] = int(quality["is_outlier"].sum())
+    summary["versions"] = {
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "SciPy": scipy.__version__,
+        "pandas": pd.__version__,
+        "Matplotlib": matplotlib.__version__,
+    }
     summary["percent_variance"] = [round(float(value), 4) for value in percent]
     order = np.argsort(gene_ids, kind="stable")
     title = ""
@@ -251,9 +269,8 @@ def main() -> None:
         reading = str(summary["pvalue_reading"])
         save_figure(draw_pvalue_histogram(results["pvalue"].to_numpy(), reading), figures, "pvalue_histogram")
         best = order[:8][np.isfinite(results["pvalue"].to_numpy()[order[:8]])]
-        groups = list(samples[CONTRAST[0]])
-        pairs = list(samples[SHAPE_BY]) if SHAPE_BY in LEVELS else None
-        picture = draw_top_genes(normalised[:, best], [labels[k] for k in best], groups, pairs, CONTRAST[0])
+        groups, pairs = list(samples[COLOUR_BY]), list(samples[SHAPE_BY]) if SHAPE_BY else None
+        picture = draw_top_genes(normalised[:, best], [labels[k] for k in best], groups, pairs, COLOUR_BY)
         save_figure(picture, figures, "top_genes")
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ast
 import pprint
-import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from keyword import iskeyword
 
-from desktop.studios.omics.schema import Plan, SampleTable
-from desktop.studios.omics.steps.vocabulary import vocabulary
+from desktop.studios.omics.schema import Contrast, Plan, SampleTable
+from desktop.studios.omics.steps.factors import control_level
+from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
 
 PARTS = ("deseq", "quality", "figures")  # in the order of the script; the recipe comes last
 TITLES = {
@@ -64,21 +65,18 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     """The recipe's constants for this plan: name -> literal."""
     kept = [i for i in range(len(samples.samples)) if all(samples.factors[f][i] in v for f, v in plan.keep.items())]
     contrast = plan.contrast
-    used = [factor for factor in samples.factors if factor in formula_names(plan.design)]
-    numeric = [
-        factor
-        for factor in used
-        if not (contrast and factor == contrast.factor) and is_numeric([samples.factors[factor][i] for i in kept])
-    ]
+    formula = parse_formula(plan.design, _kept(samples, kept)) if contrast else None
+    used = formula.names if formula else []
+    numeric = numeric_factors(_kept(samples, kept), formula, contrast.factor) if formula and contrast else []
+    compared = compared_levels(contrast) if contrast else {}
     levels: dict[str, list[str]] = {}
     for factor in used:
-        if factor in numeric:
-            continue
-        seen = list(dict.fromkeys(samples.factors[factor][i] for i in kept))
-        first = [contrast.control, contrast.treated] if contrast and factor == contrast.factor else []
-        first = first or likely_reference(seen)
-        levels[factor] = [*first, *(level for level in seen if level not in first)]
-    shown = [contrast.factor] if contrast else []
+        if factor not in numeric:
+            seen = list(dict.fromkeys(samples.factors[factor][i] for i in kept))
+            likely = control_level(seen)
+            first = list(compared[factor][::-1]) if factor in compared else [likely] if likely is not None else []
+            levels[factor] = [*first, *(level for level in seen if level not in first)]
+    shown = list(compared)[::-1]
     shown += [factor for factor in levels if factor not in shown]
     shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
     for factor in shown[:2]:
@@ -86,7 +84,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     return {
         "QUESTION": plan.question,
         "KIND": plan.kind,
-        "DESIGN": plan.design,
+        "DESIGN": _formulaic(formula) if formula else "",
         "CONTRAST": [contrast.factor, contrast.treated, contrast.control] if contrast else None,
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
@@ -101,31 +99,29 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     }
 
 
-def formula_names(formula: str) -> set[str]:
-    """The names a formula mentions; one that is no plain word stands between backticks."""
-    return {quoted or plain for quoted, plain in re.findall(r"`([^`]+)`|([^\W\d][\w.]*)", formula)}
+def compared_levels(contrast: Contrast) -> dict[str, tuple[str, str]]:
+    """Factor -> (treated, control); an interaction "a:b" has two factors and its levels are joined by ":" too."""
+    names = contrast.factor.split(":")
+    if len(names) == 1:
+        return {contrast.factor: (contrast.treated, contrast.control)}
+    sides = zip(contrast.treated.split(":"), contrast.control.split(":"), strict=True)
+    return dict(zip(names, sides, strict=True))
 
 
-def is_numeric(values: list[str]) -> bool:
-    """More than two different values, all of them finite decimal numbers with a fraction or not: a covariate.
-
-    Whole numbers with many repeats ("1", "2", "3" for batches) are labels.
-    """
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        return False
-    distinct = len(set(numbers))
-    is_whole = all(number == int(number) for number in numbers if abs(number) < 1e15)
-    return (
-        all(abs(number) < 1e300 for number in numbers) and distinct > 2 and (not is_whole or distinct > len(values) / 2)
+def _kept(samples: SampleTable, kept: list[int]) -> SampleTable:
+    return SampleTable(
+        samples=[samples.samples[i] for i in kept],
+        factors={name: [values[i] for i in kept] for name, values in samples.factors.items()},
     )
 
 
-def likely_reference(levels: list[str]) -> list[str]:
-    """The level the others would be compared with, as a list of one; empty when none looks like a control."""
-    ranked = [(rank, level) for level in levels if (rank := vocabulary().rank("control_levels", level)) is not None]
-    return [min(ranked)[1]] if ranked else []
+def _formulaic(formula: Formula) -> str:
+    """The formula in the words of formulaic: products written out, names that are no plain words between backticks."""
+    terms = [
+        ":".join(name if name.isidentifier() and not iskeyword(name) else f"`{name}`" for name in term)
+        for term in formula.terms
+    ]
+    return "~ " + " + ".join(([] if formula.has_intercept else ["0"]) + terms)
 
 
 def requirements(script: str) -> list[str]:
@@ -163,7 +159,7 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         lines.append(f"Samples: only those whose {_plain(factor)} is {', '.join(map(_plain, levels))}.")
     if plan.contrast is not None:
         contrast = plan.contrast
-        others = sorted(formula_names(plan.design) & set(samples.factors) - {contrast.factor})
+        others = [name for name in parse_formula(plan.design, samples).names if name not in compared_levels(contrast)]
         allowing = f", allowing for {' and '.join(map(_plain, others))}" if others else ""
         lines.append(
             f"Comparison: {_plain(contrast.treated)} against {_plain(contrast.control)} ({_plain(contrast.factor)})"

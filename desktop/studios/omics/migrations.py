@@ -1,0 +1,23 @@
+"""The Omics studio's tables, append-only. SQL is here and in `repo.py` alone."""
+
+from __future__ import annotations
+
+import sqlite_utils
+
+
+def m001_runs(db: sqlite_utils.Database) -> None:
+    """Finished analyses: `summary` and `hashes` are JSON, times UTC epoch seconds, `trashed_s` set in the Trash."""
+    db.execute(
+        """CREATE TABLE omics_runs (
+            id TEXT PRIMARY KEY, job_id TEXT NOT NULL, project TEXT NOT NULL, kind TEXT NOT NULL,
+            title TEXT NOT NULL, question TEXT NOT NULL, headline TEXT NOT NULL, accession TEXT NOT NULL,
+            source TEXT NOT NULL, out_dir TEXT NOT NULL, summary TEXT NOT NULL, hashes TEXT NOT NULL,
+            script_sha256 TEXT NOT NULL,
+            script_origin TEXT NOT NULL CHECK (script_origin IN ('template', 'person', 'model')),
+            created_s REAL NOT NULL, trashed_s REAL
+        ) STRICT"""
+    )
+    db.execute("CREATE INDEX omics_runs_by_time ON omics_runs (project, created_s)")
+
+
+omics = (("m001_runs", m001_runs),)

@@ -1,0 +1,140 @@
+"""Fast reads and forward-looking answers for the front ends: runs, one run's values, plans, designs.
+
+`make_plan`, `check_plan`, `read_formula`, `level_counts` and `load_results` import numerics: call them in a child
+process (`runtime.call`), not on the window's thread. The rest reads the store and is quick. No file is changed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop.core.clock import Clock
+from desktop.core.paths import resources_dir
+from desktop.core.ports import Store
+from desktop.studios.omics import repo
+from desktop.studios.omics.errors import UnknownRunError
+from desktop.studios.omics.repo import RunRow
+from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Inspection, Plan, SampleTable
+
+if TYPE_CHECKING:
+    from desktop.studios.omics.results import RunView
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDataset:
+    """The dataset that comes with Benchtop."""
+
+    title: str
+    data: Path
+    samples: Path
+    question: str
+
+
+def sample_dataset() -> SampleDataset:
+    """Airway smooth muscle cells with and without dexamethasone (GSE52778)."""
+    folder = resources_dir() / "samples" / "airway"
+    return SampleDataset(
+        title="Airway cells and dexamethasone",
+        data=folder / "counts.csv.gz",
+        samples=folder / "samples.csv",
+        question="Which genes change with dexamethasone, allowing for the cell line?",
+    )
+
+
+# ---- runs ---------------------------------------------------------------------------------------------------------
+
+
+def list_runs(store: Store, *, project: str | None = None, in_trash: bool = False, limit: int = 200) -> list[RunRow]:
+    """Finished runs, newest first."""
+    return repo.read_runs(store, project=project, in_trash=in_trash, limit=limit)
+
+
+def search_runs(store: Store, text: str, *, project: str | None = None, limit: int = 200) -> list[RunRow]:
+    """Runs in whose title, question, headline, accession or source every word stands."""
+    return repo.read_runs(store, project=project, text=text, limit=limit)
+
+
+def find_run(store: Store, run_id: str) -> RunRow:
+    """One run; UnknownRunError when there is none of that id."""
+    row = repo.read_run(store, run_id)
+    if row is None:
+        raise UnknownRunError(f"There is no run {run_id!r}.", hint="`benchtop jobs list` shows what has run.")
+    return row
+
+
+async def trash_run(store: Store, run_id: str, clock: Clock) -> None:
+    """Move a run to the Trash; its folder stays where it is."""
+    find_run(store, run_id)
+    await store.write(lambda db: repo.write_trashed(db, run_id, clock.now_s()))
+
+
+async def restore_run(store: Store, run_id: str) -> None:
+    """Take a run out of the Trash."""
+    find_run(store, run_id)
+    await store.write(lambda db: repo.write_trashed(db, run_id, None))
+
+
+def rerun_params(store: Store, run_id: str) -> AnalysisParams:
+    """Parameters that run a finished run again from its own stored script, data and plan, into a new folder."""
+    row = find_run(store, run_id)
+    return AnalysisParams(data=row.out_dir, question=row.question, stored_run=row.id)
+
+
+def load_results(out_dir: Path) -> RunView:
+    """A finished run's values for the window; DamagedRunError when the folder is not whole. For a child process."""
+    from desktop.studios.omics.results import load_run
+
+    return load_run(out_dir)
+
+
+# ---- plans and designs ----------------------------------------------------------------------------------------------
+
+
+def make_plan(
+    question: str,
+    inspection: Inspection,
+    *,
+    samples: SampleTable | None = None,
+    design: str | None = None,
+    contrast: Contrast | None = None,
+    alpha: float | None = None,
+    lfc_threshold: float | None = None,
+) -> Plan:
+    """What a question means for this data, checked; `samples` is the table as the person edited it.
+
+    raises   UnclearQuestionError and the errors of a design that cannot be estimated
+    """
+    from desktop.studios.omics.run_parts import plan_for
+
+    params = AnalysisParams(
+        data=inspection.source,
+        question=question,
+        design=design,
+        contrast=contrast,
+        alpha=alpha,
+        lfc_threshold=lfc_threshold,
+    )
+    return plan_for(params, inspection.model_copy(update={"samples": samples}) if samples else inspection)
+
+
+def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
+    """Cautions of an edited plan; raises the typed error of one that cannot run."""
+    from desktop.studios.omics.run_parts import check_plan as check
+
+    return check(plan, samples)
+
+
+def read_formula(formula: str, samples: SampleTable) -> str:
+    """A design formula in plain English; BadFormulaError, UnknownFactorError."""
+    from desktop.studios.omics.steps.design import read_formula as read
+
+    return read(formula, samples)
+
+
+def level_counts(samples: SampleTable, factors: list[str]) -> dict[tuple[str, ...], int]:
+    """Samples in each combination of levels that occurs."""
+    from desktop.studios.omics.steps.design import level_counts as count
+
+    return count(samples, factors)

@@ -1,0 +1,79 @@
+"""The table of finished runs: the only code that knows it. Files are not touched here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlite_utils
+
+from desktop.core.ports import Store
+
+_COLUMNS = (
+    "id, job_id, project, kind, title, question, headline, accession, source, out_dir, summary, hashes, "
+    "script_sha256, script_origin, created_s, trashed_s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One finished run. Times are UTC epoch seconds; `hashes` file → sha256; `script_origin` who wrote the script."""
+
+    id: str
+    job_id: str
+    project: str
+    kind: str
+    title: str
+    question: str
+    headline: str
+    accession: str
+    source: str
+    out_dir: str
+    script_sha256: str
+    script_origin: str
+    created_s: float
+    summary: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    trashed_s: float | None = None
+
+
+def write_run(db: sqlite_utils.Database, run: RunRow) -> None:
+    """Add a run, or renew it when the same job finished it again."""
+    row = {name: getattr(run, name) for name in RunRow.__dataclass_fields__}
+    row |= {"summary": json.dumps(run.summary), "hashes": json.dumps(run.hashes)}
+    db.table("omics_runs").upsert(row, pk="id")
+
+
+def write_trashed(db: sqlite_utils.Database, run_id: str, trashed_s: float | None) -> int:
+    """Move to the Trash (a time) or back (None); returns how many rows changed."""
+    changed = db.execute("UPDATE omics_runs SET trashed_s = ? WHERE id = ?", [trashed_s, run_id])
+    return changed.rowcount
+
+
+def read_run(store: Store, run_id: str) -> RunRow | None:
+    """One run by its id."""
+    rows = store.read(f"SELECT {_COLUMNS} FROM omics_runs WHERE id = ?", [run_id])
+    return _run(rows[0]) if rows else None
+
+
+def read_runs(
+    store: Store, *, project: str | None = None, text: str = "", in_trash: bool = False, limit: int = 200
+) -> list[RunRow]:
+    """Runs, newest first. `text`: every word must stand in title, question, headline, accession or source."""
+    where, values = ["trashed_s IS NOT NULL" if in_trash else "trashed_s IS NULL"], list[Any]()
+    if project is not None:
+        where.append("project = ?")
+        values.append(project)
+    for word in text.split():
+        escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        where.append(
+            "(title || ' ' || question || ' ' || headline || ' ' || accession || ' ' || source) LIKE ? ESCAPE '\\'"
+        )
+        values.append(f"%{escaped}%")
+    query = f"SELECT {_COLUMNS} FROM omics_runs WHERE {' AND '.join(where)} ORDER BY created_s DESC, id LIMIT ?"
+    return [_run(row) for row in store.read(query, [*values, limit])]
+
+
+def _run(row: dict[str, Any]) -> RunRow:
+    return RunRow(**(row | {"summary": json.loads(row["summary"]), "hashes": json.loads(row["hashes"])}))

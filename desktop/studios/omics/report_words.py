@@ -1,0 +1,115 @@
+"""The report's fixed words: names of kinds, what each figure shows, the methods paragraph, the citations. Only text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from desktop.studios.omics.schema import Plan, SampleTable
+
+KINDS = {
+    "differential_expression": "Differential expression",
+    "pca": "Principal components",
+    "clustering": "Clustering",
+    "sample_qc": "Sample quality",
+}
+REASONS = {
+    "all_zero": "no reads in any sample",
+    "outlier": "one count lies far from its replicates (Cook's distance)",
+    "low_mean": "too few reads to ever be significant (independent filtering)",
+    "few_reads": "fewer reads in total than the plan asks for",
+}
+FIGURES = {
+    "volcano": (
+        "Volcano",
+        (
+            "Each point is a gene: change to the right means more in the treated samples; higher means surer. "
+            "Triangles at the top edge have a p value below the smallest number the computer holds."
+        ),
+    ),
+    "ma": ("Mean and change", "Change against mean expression; triangles lie beyond the axis."),
+    "heatmap": (
+        "Heatmap",
+        (
+            "Genes by samples, both clustered; colours are z-scores of variance-stabilised counts, blue below and red "
+            "above the gene's own mean."
+        ),
+    ),
+    "top_genes": ("Top genes", "Normalised counts of the genes with the smallest p values; lines join paired samples."),
+    "pca": ("Principal components", "Samples that lie together have similar expression."),
+    "sample_qc": ("Sample checks", "Depth, genes detected and likeness to the other samples; flagged samples in red."),
+    "pvalue_histogram": (
+        "p values",
+        "A peak near 0 on a flat floor is what a sound test with real changes looks like.",
+    ),
+    "dispersion": (
+        "Variability",
+        "How much each gene varies between replicates, before and after sharing information.",
+    ),
+}
+_DESEQ2 = (
+    (
+        "Love MI, Huber W, Anders S. Moderated estimation of fold change and dispersion for RNA-seq data with DESeq2. "
+        "Genome Biology 15:550 (2014)."
+    ),
+    "10.1186/s13059-014-0550-8",
+)
+CITATIONS = (
+    _DESEQ2,
+    (
+        (
+            "Muzellec B, Teleńczuk M, Cabeli V, Andreux M. PyDESeq2: a python package for bulk RNA-seq differential "
+            "expression analysis. Bioinformatics 39:btad547 (2023)."
+        ),
+        "10.1093/bioinformatics/btad547",
+    ),
+    (
+        "Anders S, Huber W. Differential expression analysis for sequence count data. Genome Biology 11:R106 (2010).",
+        "10.1186/gb-2010-11-10-r106",
+    ),
+    (
+        (
+            "Benjamini Y, Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical Society B "
+            "57:289-300 (1995)."
+        ),
+        "10.1111/j.2517-6161.1995.tb02031.x",
+    ),
+    ("Harris CR et al. Array programming with NumPy. Nature 585:357-362 (2020).", "10.1038/s41586-020-2649-2"),
+    ("Virtanen P et al. SciPy 1.0. Nature Methods 17:261-272 (2020).", "10.1038/s41592-019-0686-2"),
+    (
+        "Hunter JD. Matplotlib: a 2D graphics environment. Computing in Science & Engineering 9:90-95 (2007).",
+        "10.1109/MCSE.2007.55",
+    ),
+)
+
+
+def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
+    """The paragraph a paper needs, from the plan as run and the versions the script reported."""
+    text = (
+        "Raw read counts were normalised with median-of-ratios size factors (Anders and Huber 2010). "
+        "For principal components, distances and the heatmap, counts were transformed with the variance-stabilising "
+        "transformation of DESeq2, blind to the groups"
+        f"; principal components use the {plan.n_top_genes} most variable genes, centred and not scaled. "
+        "Clustering is by average linkage on Euclidean distance."
+    )
+    if plan.keep:
+        kept = "; ".join(f"{factor}: {', '.join(levels)}" for factor, levels in plan.keep.items())
+        text = f"Only samples with {kept} were analysed. {text}"
+    if plan.contrast is not None:
+        trend = {"local": "a local curve", "mean": "one common value"}.get(
+            str(summary.get("dispersion_trend")), "the parametric curve a + b / mean"
+        )
+        null = f"|log2 fold change| ≤ {plan.lfc_threshold:g}" if plan.lfc_threshold else "no change"
+        text += (
+            f" Differential expression was tested with the negative binomial model of DESeq2 (Love et al. 2014), as "
+            f"written out in analysis.py, with the design {plan.design}: gene-wise dispersions by Cox-Reid adjusted "
+            f"likelihood, shrunken towards {trend}; Wald tests of {plan.contrast.treated} against "
+            f"{plan.contrast.control} ({plan.contrast.factor}) for the null hypothesis of {null}; outlying counts by "
+            "Cook's distance; p values adjusted by Benjamini and Hochberg with independent filtering at "
+            f"{plan.alpha:g}. Log2 fold changes are maximum-likelihood estimates, not shrunken."
+        )
+        if plan.min_total_count:
+            text += f" Genes with fewer than {plan.min_total_count} reads over all samples were not tested."
+    versions = summary.get("versions")
+    if isinstance(versions, dict):
+        text += f" Software: {', '.join(f'{name} {version}' for name, version in versions.items())}."
+    return text

@@ -1,0 +1,247 @@
+"""The heavy parts of the jobs, as functions that run in a child process: plan, write the inputs, finish the folder."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+import desktop
+from desktop.core.errors import AppError
+from desktop.studios.omics.errors import (
+    AllZeroError,
+    DamagedRunError,
+    NoCommonGenesError,
+    NotCountsError,
+    OneGroupError,
+    UnclearQuestionError,
+    UnknownFactorError,
+    UnknownLevelError,
+)
+from desktop.studios.omics.run_folder import RunFolder, file_hashes, write_json
+from desktop.studios.omics.schema import (
+    AnalysisParams,
+    Caution,
+    CompareResult,
+    Inspection,
+    Plan,
+    RunIsolation,
+    SampleTable,
+    Summary,
+)
+from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, write_counts, write_samples
+
+_VALUES = {
+    "tpm": "TPM or CPM",
+    "fpkm": "FPKM or RPKM",
+    "log_intensity": "values on a log scale",
+    "linear_intensity": "array intensities",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the manifest says of a run beside its files."""
+
+    run_id: str
+    data: dict[str, Any]
+    isolation: RunIsolation
+    is_allowed: bool
+    origin: str
+    timings: dict[str, float] = field(default_factory=dict)
+    cautions: list[str] = field(default_factory=list)
+    created_s: float = 0.0
+
+
+def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
+    """The plan of these parameters, checked against the samples; cautions of the check are in its warnings.
+
+    raises   UnclearQuestionError and the errors of `check_design`
+    """
+    samples = inspection.samples
+    if params.plan is None:
+        from desktop.studios.omics.steps.question import plan_question
+
+        plan = plan_question(
+            params.question,
+            inspection,
+            design=params.design,
+            contrast=params.contrast,
+            alpha=params.alpha,
+            lfc_threshold=params.lfc_threshold,
+        )
+    else:
+        given = {name: getattr(params, name) for name in ("design", "contrast", "alpha", "lfc_threshold")}
+        plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
+    found = check_plan(plan, samples)
+    known = {(caution.code, caution.text) for caution in plan.warnings}
+    return plan.model_copy(update={"warnings": [*plan.warnings, *(c for c in found if (c.code, c.text) not in known)]})
+
+
+def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
+    """Whether the plan can be run on these samples: the samples it keeps, its design, its contrast."""
+    kept = kept_samples(plan, samples)
+    if len(kept.samples) < 2:
+        raise OneGroupError(
+            f"The plan keeps {len(kept.samples)} of {len(samples.samples)} samples.", hint="Keep at least two samples."
+        )
+    if plan.kind != "differential_expression":
+        return []
+    if plan.contrast is None:
+        raise UnclearQuestionError(
+            "The plan does not say which groups to compare.",
+            hint="Name the two groups, for example: treated against control.",
+        )
+    from desktop.studios.omics.steps.design import check_design
+
+    return check_design(kept, plan.design, plan.contrast)
+
+
+def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
+    """The samples a plan analyses."""
+    for factor, levels in plan.keep.items():
+        if factor not in samples.factors:
+            raise UnknownFactorError(
+                f"There is no factor {factor!r} in the table of samples.",
+                hint=f"Use one of: {', '.join(samples.factors)}.",
+            )
+        for level in levels:
+            if level not in samples.factors[factor]:
+                raise UnknownLevelError(
+                    f"{factor} has no level {level!r}.", hint=f"Its levels are: {', '.join(samples.levels(factor))}."
+                )
+    at = [i for i in range(len(samples.samples)) if all(samples.factors[f][i] in v for f, v in plan.keep.items())]
+    return SampleTable(
+        samples=[samples.samples[i] for i in at],
+        factors={name: [values[i] for i in at] for name, values in samples.factors.items()},
+    )
+
+
+def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[bytes, list[Caution]]:
+    """Write counts.csv.gz and samples.csv into `folder`; returns the script for them and what had to be done.
+
+    raises   NotCountsError, AllZeroError, NoCommonGenesError
+    """
+    from desktop.studios.omics.sources.dataset import load_matrix
+    from desktop.studios.omics.steps.script import to_script
+
+    matrix, cautions = load_matrix(inspection), []
+    if matrix.value_type not in ("counts", "expected_counts"):
+        what = _VALUES.get(matrix.value_type, "not raw reads")
+        raise NotCountsError(
+            f"The table holds {what}, and this analysis needs raw read counts.",
+            hint="Look for a table of raw counts (featureCounts, HTSeq, RSEM expected counts) of the same samples.",
+            value_type=matrix.value_type,
+        )
+    values = matrix.values
+    if matrix.value_type == "expected_counts":
+        values = np.rint(values)
+        cautions.append(
+            Caution(
+                code="omics.rounded", text="Expected counts are fractions of reads; they were rounded to whole reads."
+            )
+        )
+    counts = values.astype(np.int64)
+    kept = set(kept_samples(plan, inspection.samples).samples)
+    used = counts[[name in kept for name in matrix.samples]]
+    if not used.any():
+        raise AllZeroError("The samples of this plan have no reads at all.", hint="Check which samples the plan keeps.")
+    if not (used > 0).all(axis=0).any():
+        raise NoCommonGenesError(
+            "No gene has reads in every sample, so the samples cannot be brought to the same depth.",
+            hint="Leave out nearly empty samples; single cells must first be added up by sample.",
+        )
+    write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
+    write_samples(folder, inspection.samples)
+    name = inspection.accession or Path(inspection.chosen or inspection.source).name
+    script = to_script(plan, inspection.samples, organism=inspection.organism, data=name)
+    return script.encode("utf-8"), cautions
+
+
+def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
+    """Put the stored inputs of a finished run into `folder`; returns its script and its plan."""
+    from desktop.studios.omics.results import load_json
+
+    try:
+        for name in (COUNTS, SAMPLES):
+            shutil.copyfile(run_dir / name, folder / name)
+        return (run_dir / "analysis.py").read_bytes(), Plan.model_validate(load_json(run_dir / "plan.json"))
+    except (FileNotFoundError, ValidationError) as error:
+        raise DamagedRunError(
+            f"The stored run in {run_dir.name} cannot be run again: its data, script or plan is missing or damaged.",
+            hint="Run the analysis from its data and question instead.",
+        ) from error
+
+
+def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> tuple[Summary, str, dict[str, str]]:
+    """From the sandbox's outputs to the finished folder, report and manifest included.
+
+    returns   the numbers, counted anew in results.csv; the headline; file → sha256
+    raises    DamagedRunError when the outputs are not what a run leaves
+    """
+    from desktop.studios.omics.report import headline, plain, write_report
+    from desktop.studios.omics.results import load_json, load_run
+
+    folder.gather()
+    out = folder.finished
+    (out / "analysis.py").write_bytes(script)
+    write_json(out / "plan.json", plan.model_dump(mode="json"))
+    versions = load_json(out / "summary.json").get("versions")
+    manifest: dict[str, Any] = {
+        "format": 1,
+        "run_id": facts.run_id,
+        "app": {"name": "Benchtop", "version": desktop.__version__},
+        "created": datetime.datetime.fromtimestamp(facts.created_s, datetime.UTC).isoformat(timespec="seconds"),
+        "headline": "",
+        "data": facts.data,
+        "isolation": facts.isolation.model_dump(),
+        "policy": {"allowed": facts.is_allowed},
+        "script": {"sha256": hashlib.sha256(script).hexdigest(), "origin": facts.origin},
+        "packages": versions if isinstance(versions, dict) else {},
+        "timings_s": facts.timings,
+        "warnings": facts.cautions,
+        "summary": {},
+        "files": file_hashes(out),
+    }
+    write_json(out / "manifest.json", manifest)
+    view = load_run(out)
+    called = view.padj < plan.alpha
+    summary = Summary(
+        n_genes=len(view.gene_ids),
+        n_significant=int(called.sum()),
+        up=int((called & (view.log2_fold_change > 0)).sum()),
+        down=int((called & (view.log2_fold_change < 0)).sum()),
+    )
+    write_report(view, cautions=facts.cautions)
+    (out / "manifest.json").unlink()
+    manifest |= {"headline": plain(headline(view)), "summary": summary.model_dump(), "files": file_hashes(out)}
+    write_json(out / "manifest.json", manifest)
+    return summary, manifest["headline"], {name: str(file["sha256"]) for name, file in manifest["files"].items()}
+
+
+def finished_by(out_dir: Path, job_id: str) -> dict[str, Any] | None:
+    """The manifest in `out_dir` when this very job has finished that folder."""
+    from desktop.studios.omics.results import load_json
+
+    try:
+        manifest = load_json(out_dir / "manifest.json")
+    except AppError:
+        return None
+    return manifest if manifest.get("run_id") == job_id else None
+
+
+def compare_into(left: Path, right: Path, folder: RunFolder) -> CompareResult:
+    """Compare two runs' folders and publish the comparison at `folder.out_dir`."""
+    from desktop.studios.omics.compare_report import write_comparison
+    from desktop.studios.omics.results import load_run
+
+    folder.finished.mkdir()
+    result = write_comparison(load_run(left), load_run(right), folder.finished)
+    folder.publish()
+    return result.model_copy(update={"out_dir": folder.out_dir})
