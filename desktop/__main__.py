@@ -9,13 +9,9 @@ import sys
 def main() -> int:
     """The `benchtop` command. Without arguments it opens the window."""
     multiprocessing.freeze_support()
-    if len(sys.argv) > 1:
-        from desktop.cli import run
+    from desktop.app import main as start
 
-        return run(sys.argv[1:])
-    from desktop.app import run_window
-
-    return run_window()
+    return start(sys.argv[1:])
 
 
 if __name__ == "__main__":

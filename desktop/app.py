@@ -1,1 +1,222 @@
-"""Composition root: builds every object and hands it down; the only wiring in the program."""
+"""Composition root: builds every object and hands it down; the only wiring in the program.
+
+Its own imports are light, because the window's first paint and `benchtop --help` come through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from desktop.core.paths import Paths
+
+if TYPE_CHECKING:
+    from desktop.cli.house import Bench
+    from desktop.net.http import Departure
+    from desktop.net.secrets import Redactor
+    from desktop.store.db import Database
+    from desktop.workers.workbench import Workbench
+
+
+def main(argv: Sequence[str]) -> int:
+    """Without arguments the window, otherwise the command line; returns the exit code."""
+    if not argv:
+        return run_window(())
+    from desktop.cli import run
+    from desktop.cli.house import House
+
+    paths = Paths.default()
+    redactor = start_logging(paths)
+    house = House(
+        paths=paths,
+        open_bench=functools.partial(_open_bench, paths, redactor),
+        open_reader=functools.partial(_open_reader, paths),
+        open_sandbox=functools.partial(_open_sandbox, paths),
+        open_window=run_window,
+    )
+    return run(argv, house)
+
+
+def run_window(argv: Sequence[str]) -> int:
+    """Open the window on `argv` (files, folders, accessions)."""
+    from desktop.ui.main_window import open_window
+
+    redactor = start_logging(Paths.default())
+    return open_window(functools.partial(build, redactor=redactor), list(argv))
+
+
+def build(
+    paths: Paths | None = None,
+    *,
+    settings_file: Path | None = None,
+    redactor: Redactor | None = None,
+    is_read_only: bool = False,
+    start: bool = True,
+) -> Workbench:
+    """The headless half: settings, store, secrets, net, sandbox, job runtime. `close` it last.
+
+    settings_file  read instead of the data folder's own
+    is_read_only   for a second process: takes no lock, writes nothing
+    start          whether the runtime begins to work off its queue
+    raises         StoreInUseError, StoreNewerError, StoreForeignError, StoreUnwritableError, StoreFullError
+    """
+    from desktop.core.clock import SystemClock
+    from desktop.core.config import SettingsStore
+    from desktop.core.events import EventBus
+    from desktop.core.jobs import resolve
+    from desktop.net.cache import ContentCache
+    from desktop.net.http import HttpNet
+    from desktop.net.secrets import Redactor, Secrets
+    from desktop.sandbox.service import SandboxService
+    from desktop.store.db import Database
+    from desktop.studios import jobs, studios
+    from desktop.workers.doctor import checkups
+    from desktop.workers.runtime import JobRuntime
+    from desktop.workers.workbench import Workbench, settings_sections
+
+    paths = paths or Paths.default()
+    bus, clock = EventBus(), SystemClock()
+    store = Database.open(
+        paths.store,
+        {studio.key: resolve(studio.migrations) for studio in studios()},
+        backups_dir=paths.backups,
+        bus=bus,
+        clock=clock,
+        is_read_only=is_read_only,
+    )
+    try:
+        settings = SettingsStore(settings_file or paths.settings, settings_sections(studios()), bus)
+        secrets = Secrets(redactor or Redactor())
+        cache = ContentCache(paths.cache)
+        net = HttpNet(
+            cache,
+            settings=functools.partial(settings.get, "net"),
+            secrets=secrets,
+            clock=clock,
+            on_departure=functools.partial(_note_departure, store),
+        )
+        sandbox = SandboxService(functools.partial(settings.get, "sandbox"), paths)
+        runtime = JobRuntime(
+            store, jobs(), sandbox=sandbox, net=net, settings=settings, bus=bus, paths=paths, clock=clock
+        )
+        if start and not is_read_only:
+            cache.forget_old_partials()
+            runtime.start()
+    except BaseException:
+        store.close()
+        raise
+    return Workbench(
+        paths=paths,
+        bus=bus,
+        settings=settings,
+        store=store,
+        runtime=runtime,
+        sandbox=sandbox,
+        net=net,
+        secrets=secrets,
+        doctor=functools.partial(
+            checkups, paths=paths, store=store, settings=settings, sandbox=sandbox, secrets=secrets, cache=cache
+        ),
+    )
+
+
+async def _note_departure(store: Database, departure: Departure) -> None:
+    """One row of the audit trail before each request."""
+    import time
+
+    from desktop.store import audit
+
+    await store.write(
+        lambda db: audit.write_entry(
+            db,
+            at_s=time.time(),
+            what=f"asked {departure.destination}: {departure.method} {departure.url}",
+            by="rule:net_consent",
+            because=f"{departure.bytes} bytes left this machine; {departure.consent}",
+        )
+    )
+
+
+@contextlib.contextmanager
+def _open_bench(
+    paths: Paths, redactor: Redactor, *, may_stand_beside: bool = False, start: bool = True
+) -> Iterator[Bench]:
+    """See `desktop.cli.house.OpenBench`."""
+    from desktop.cli.house import Bench
+    from desktop.store.errors import StoreInUseError
+
+    with contextlib.ExitStack() as stack:
+        is_beside = False
+        try:
+            workbench = build(paths, redactor=redactor, start=start)
+        except StoreInUseError:
+            if not may_stand_beside:
+                raise
+            is_beside = True
+            home = stack.enter_context(_home_beside(paths))
+            workbench = build(home, settings_file=paths.settings, redactor=redactor, start=start)
+        stack.callback(workbench.close)
+        yield Bench(workbench, is_beside)
+
+
+@contextlib.contextmanager
+def _home_beside(paths: Paths) -> Iterator[Paths]:
+    """A throw-away data folder for one command, with the real cache in it.
+
+    What the command leaves is its results folder and the cache; the other Benchtop's store is not touched.
+    """
+    with tempfile.TemporaryDirectory(prefix="benchtop-") as folder:
+        home = Path(folder).resolve()
+        paths.cache.mkdir(parents=True, exist_ok=True)
+        (home / "cache").symlink_to(paths.cache.resolve(), target_is_directory=True)
+        yield Paths(home)
+
+
+@contextlib.contextmanager
+def _open_reader(paths: Paths) -> Iterator[Workbench | None]:
+    """The store as it is, read only; None when there is none yet."""
+    if not paths.store.is_file():
+        yield None
+        return
+    workbench = build(paths, is_read_only=True)
+    try:
+        yield workbench
+    finally:
+        workbench.close()
+
+
+def _open_sandbox(paths: Paths) -> Any:
+    """The sandbox without a store: policy checks and single scripts need none."""
+    from desktop.core.config import SettingsStore
+    from desktop.core.events import EventBus
+    from desktop.sandbox.service import SandboxService
+    from desktop.studios import studios
+    from desktop.workers.workbench import settings_sections
+
+    settings = SettingsStore(paths.settings, settings_sections(studios()), EventBus())
+    return SandboxService(functools.partial(settings.get, "sandbox"), paths)
+
+
+def start_logging(paths: Paths) -> Redactor:
+    """Log to <data folder>/logs/benchtop.log, secrets removed; a folder that cannot be written means no log."""
+    import logging
+    from logging.handlers import RotatingFileHandler
+
+    from desktop.net.secrets import Redactor
+
+    redactor = Redactor()
+    with contextlib.suppress(OSError):
+        paths.logs.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            paths.logs / "benchtop.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True
+        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.addFilter(redactor)
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+    logging.lastResort = None  # nothing of a log belongs on a person's terminal
+    return redactor

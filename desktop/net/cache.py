@@ -21,6 +21,8 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from desktop.net.errors import disk_fault
+
 PARTIAL_KEPT_S = 7 * 86400
 MISSING_KEPT_S = 86400
 
@@ -105,9 +107,10 @@ class ContentCache:
     @contextlib.asynccontextmanager
     async def turn(self, url: str) -> AsyncIterator[None]:
         """One download of an address at a time, over all tasks, threads and processes."""
-        folder = self.folder / "partial"
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / f"{_name(url)}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self.partial(url).with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as fault:
+            raise disk_fault(fault) from None
         try:
             while True:
                 try:

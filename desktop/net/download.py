@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
-import errno
 import json
 import time
 import zlib
@@ -25,13 +24,13 @@ from desktop.net.errors import (
     BadReplyError,
     ConnectionLostError,
     DamagedFileError,
-    DiskFullError,
     HtmlInsteadOfDataError,
     NetTimeoutError,
     RefusedError,
     ServerBusyError,
     TooLargeError,
     UnreachableError,
+    disk_fault,
     not_found,
 )
 
@@ -132,7 +131,7 @@ class Download:
     async def _receive(self, reply: httpx.Response, begun: int, total: int | None) -> None:
         received, is_first = begun, begun == 0
         with self._part.open("ab") as out:
-            async for chunk in _lively(reply.aiter_raw(65536), self._idle_s):
+            async for chunk in _lively(reply.aiter_raw(), self._idle_s):
                 if is_first and not self._page and _looks_like_html(chunk):
                     self._drop_part()
                     raise _html(self._url)
@@ -238,13 +237,7 @@ def _typed_faults() -> Iterator[None]:
             "The server's reply cannot be understood.", hint="Try again later.", reason=type(fault).__name__
         ) from None
     except OSError as fault:
-        raise DiskFullError(
-            "The download cannot be written."
-            if fault.errno not in (errno.ENOSPC, errno.EDQUOT)
-            else "The disk is full.",
-            hint="Make room on the disk of Benchtop's data folder, or check that it can be written.",
-            reason=fault.strerror or "",
-        ) from None
+        raise disk_fault(fault) from None
 
 
 def _raise_for_status(reply: httpx.Response, url: str) -> None:

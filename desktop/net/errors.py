@@ -5,6 +5,8 @@ All of them mean "the input could not be had", so the command line leaves with 2
 
 from __future__ import annotations
 
+import errno
+
 from desktop.core.errors import InputError, OfflineError, RunFailedError
 
 
@@ -108,4 +110,13 @@ def not_found(url: str) -> NotFoundError:
         "The server has no such file.",
         hint="Check the accession or the address; it may have been renamed or withdrawn.",
         url=url,
+    )
+
+
+def disk_fault(fault: OSError) -> DiskFullError:
+    """The error of a download that cannot be written."""
+    is_full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+    return DiskFullError(
+        "The disk is full." if is_full else f"The download cannot be written: {fault.strerror}.",
+        hint="Make room on the disk of Benchtop's data folder, or check that it can be written.",
     )

@@ -35,6 +35,8 @@ from desktop.net.secrets import Secrets
 if TYPE_CHECKING:
     import httpx
 
+    from desktop.net.download import Depart
+
 USER_AGENT = f"Benchtop/{__version__} (desktop application)"
 BACKOFF_S, BACKOFF_CAP_S, RETRY_AFTER_CAP_S = 0.5, 30.0, 60.0
 Progress = Callable[[int, int | None], None]
@@ -48,6 +50,7 @@ class Departure:
     method: str
     url: str
     bytes: int
+    consent: str  # why it may
 
 
 class HttpNet:
@@ -102,7 +105,11 @@ class HttpNet:
             if not refresh and (known := await self._cached(url)):
                 return self._answer(known)
             try:
-                entry, from_cache = await self._patiently(url, place, settings, known, max_bytes, on_progress, page)
+                consent = "allowed for this job" if allow else "allowed in the settings"
+                depart = functools.partial(self._depart, place, consent)
+                entry, from_cache = await self._patiently(
+                    url, place, settings, depart, known, max_bytes, on_progress, page
+                )
             except (OfflineError, ServerBusyError, NetTimeoutError, ConnectionLostError):
                 if known:
                     return self._answer(known)
@@ -117,6 +124,7 @@ class HttpNet:
         url: str,
         place: Destination,
         settings: NetSettings,
+        depart: Depart,
         known: Entry | None,
         max_bytes: int,
         on_progress: Progress | None,
@@ -141,7 +149,7 @@ class HttpNet:
             )
             try:
                 async with self._client(url, settings) as client:
-                    return await download.run(client, extra, functools.partial(self._depart, place, limiter))
+                    return await download.run(client, extra, depart)
             except AppError as fault:
                 asked_s = fault.facts.get("retry_after_s")
                 pause_s = min(BACKOFF_CAP_S, BACKOFF_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
@@ -165,10 +173,10 @@ class HttpNet:
             | ({"From": settings.email} if settings.email else {}),
         )
 
-    async def _depart(self, place: Destination, limiter: Limiter, request: httpx.Request, shown_url: str) -> None:
-        await limiter.turn()
+    async def _depart(self, place: Destination, consent: str, request: httpx.Request, shown_url: str) -> None:
+        await self._limiters[place.key].turn()
         size = sum(len(name) + len(value) + 4 for name, value in request.headers.raw) + len(str(request.url)) + 16
-        await self._on_departure(Departure(place.key, request.method, shown_url, size))
+        await self._on_departure(Departure(place.key, request.method, shown_url, size, consent))
 
     async def _cached(self, url: str) -> Entry | None:
         entry = await asyncio.to_thread(self.cache.find, url)

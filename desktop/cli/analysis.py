@@ -1,0 +1,246 @@
+"""analyze, inspect and compare: parameters in, a job, its result out."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from desktop.cli.follow import cancelled, run_job
+from desktop.cli.output import DONE, CommandError, ask, is_interactive, print_json, stderr_console, stdout_console
+
+if TYPE_CHECKING:
+    from desktop.cli.house import Bench, House
+
+_ACCESSION = re.compile(r"[A-Za-z]{2,6}\d+\Z|https?://")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed after `analyze`."""
+
+    data: str
+    question: str = ""
+    samples: Path | None = None
+    design: str | None = None
+    contrast: str | None = None
+    alpha: float | None = None
+    lfc: float | None = None
+    isolation: str = "auto"
+    out: Path | None = None
+
+
+def analyze(house: House, wish: Wish, *, is_agreed: bool, as_json: bool) -> int:
+    """Run one analysis; without --yes and on a terminal the plan is shown and asked about first."""
+    if not wish.question and not (wish.contrast or wish.design):
+        raise CommandError(
+            "What do you want to know?",
+            hint="Add --question 'Which genes change with treatment?', or --design and --contrast.",
+        )
+    asks = not is_agreed and not as_json and is_interactive()
+    params = _params(wish, allow_net=_may_use_net(house, wish.data, is_agreed=is_agreed, asks=asks))
+    with house.open_bench(may_stand_beside=True) as bench:
+        _say_beside(bench)
+        if params["out_dir"] is None and bench.is_beside:
+            params["out_dir"] = str(house.paths.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}")
+        if asks:
+            _agree_on_plan(bench, params)
+        record = run_job(bench.workbench.runtime, "omics.run_analysis", params, is_quiet=as_json)
+    result = record.result or {}
+    print_json(result) if as_json else print_result(result)
+    return DONE
+
+
+def inspect(house: House, data: str, samples: Path | None, *, is_agreed: bool, as_json: bool) -> int:
+    """Look at the data."""
+    asks = not is_agreed and not as_json and is_interactive()
+    params = {
+        "data": _absolute(data),
+        "samples": str(samples.absolute()) if samples else None,
+        "allow_net": _may_use_net(house, data, is_agreed=is_agreed, asks=asks),
+    }
+    with house.open_bench(may_stand_beside=True) as bench:
+        record = run_job(bench.workbench.runtime, "omics.inspect_data", params, is_quiet=as_json)
+    result = record.result or {}
+    print_json(result) if as_json else _print_inspection(result)
+    return DONE
+
+
+def compare(house: House, left: str, right: str, out: Path | None, *, as_json: bool) -> int:
+    """Compare two runs, named by id or by folder."""
+    params = {
+        "left": _run_folder(house, left),
+        "right": _run_folder(house, right),
+        "out_dir": str(out.absolute()) if out else None,
+    }
+    with house.open_bench(may_stand_beside=True) as bench:
+        if params["out_dir"] is None and bench.is_beside:
+            params["out_dir"] = str(house.paths.runs / f"compare-{uuid.uuid4().hex[:12]}")
+        record = run_job(bench.workbench.runtime, "omics.compare_runs", params, is_quiet=as_json)
+    result = record.result or {}
+    if as_json:
+        print_json(result)
+    else:
+        stdout_console().print(f"{result.get('headline', '')}\n{result.get('out_dir', '')}", markup=False)
+    return DONE
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """A finished analysis as a small table, its warnings on stderr."""
+    from rich.table import Table
+    from rich.text import Text
+
+    summary, plan, out_dir = result["summary"], result["plan"], Path(result["out_dir"])
+    contrast = plan.get("contrast")
+    rows = {
+        "Design": plan.get("design", ""),
+        "Contrast": f"{contrast['factor']}: {contrast['treated']} vs {contrast['control']}" if contrast else "",
+        "Genes tested": f"{summary['n_genes']:,}",
+        "Significant": f"{summary['n_significant']:,} ({summary['up']:,} up, {summary['down']:,} down)",
+        "Isolation": result["isolation"]["detail"],
+        "Time": f"{sum(result['timings'].values()):.1f} s",
+        "Report": str(out_dir / "report.html"),
+        "Table": str(out_dir / "results.csv"),
+        "Script": str(out_dir / "analysis.py"),
+        "Folder": str(out_dir),
+    }
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(value))
+    out = stdout_console()
+    out.print(Text(result.get("headline", ""), style="bold"))
+    out.print(table)
+    _print_warnings(result.get("warnings", []))
+
+
+def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
+    return {
+        "data": _absolute(wish.data),
+        "samples": str(wish.samples.absolute()) if wish.samples else None,
+        "question": wish.question,
+        "design": wish.design,
+        "contrast": _contrast(wish.contrast) if wish.contrast else None,
+        "alpha": wish.alpha,
+        "lfc_threshold": wish.lfc,
+        "isolation": wish.isolation,
+        "out_dir": str(wish.out.absolute()) if wish.out else None,
+        "allow_net": allow_net,
+    }
+
+
+def _contrast(text: str) -> dict[str, str]:
+    """FACTOR,TREATED,CONTROL; a level with a comma goes in double quotes."""
+    parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True))]
+    if len(parts) != 3 or not all(parts):
+        raise CommandError(
+            f"--contrast {text!r} is not FACTOR,TREATED,CONTROL.", hint="Write it like --contrast dex,trt,untrt."
+        )
+    return dict(zip(("factor", "treated", "control"), parts, strict=True))
+
+
+def _absolute(data: str) -> str:
+    path = Path(data).expanduser()
+    return str(path.absolute()) if path.exists() or not _ACCESSION.match(data.strip()) else data.strip()
+
+
+def _may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> bool:
+    """Consent for this one job: --yes, or the answer to one question."""
+    if Path(data).expanduser().exists() or not _ACCESSION.match(data.strip()):
+        return False
+    if is_agreed or not asks:
+        return is_agreed
+    return ask(
+        f"{data} is not on this machine. Ask NCBI (GEO) for it? The accession and this machine's address go there;"
+        " no data does.",
+        default=True,
+    )
+
+
+def _agree_on_plan(bench: Bench, params: dict[str, Any]) -> None:
+    """Show what would be done; CancelledByUserError when that is not wanted."""
+    record = run_job(bench.workbench.runtime, "omics.plan_analysis", params, is_quiet=False)
+    plan = record.result or {}
+    _print_plan(plan)
+    if not ask("Run it?", default=True):
+        raise cancelled()
+    params["plan"] = plan
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    contrast, err = plan.get("contrast"), stderr_console()
+    err.print(Text("Plan", style="bold"))
+    err.print(Text(f"  design    {plan.get('design', '')}"))
+    if contrast:
+        err.print(Text(f"  contrast  {contrast['factor']}: {contrast['treated']} vs {contrast['control']}"))
+    err.print(Text(f"  alpha     {plan.get('alpha')}, minimum log2 fold change {plan.get('lfc_threshold')}"))
+    for reason in plan.get("reasons", []):
+        err.print(Text(f"  {reason['about']}: {reason['text']}", style="dim"))
+    _print_warnings([caution["text"] for caution in plan.get("warnings", [])])
+
+
+def _print_inspection(found: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out, proposal = stdout_console(), found["proposal"]
+    out.print(Text(found.get("title") or found["source"], style="bold"))
+    files = Table(box=None, pad_edge=False)
+    for heading in ("", "File", "What it is", "Why"):
+        files.add_column(heading, overflow="fold")
+    for file in found["files"]:
+        what = file["role"].replace("_", " ") + (f", {file['value_type']}" if file["value_type"] != "unknown" else "")
+        files.add_row("→" if file["chosen"] else "", Text(file["path"]), Text(what), Text(file["why"]))
+    out.print(files)
+    samples = Table(box=None, pad_edge=False)
+    factors = found["samples"]["factors"]
+    for heading in ("Sample", *factors):
+        samples.add_column(heading, overflow="fold")
+    for at, sample in enumerate(found["samples"]["samples"]):
+        samples.add_row(Text(sample), *(Text(values[at]) for values in factors.values()))
+    out.print(samples)
+    if proposal.get("formula"):
+        out.print(Text(f"Proposed design {proposal['formula']}", style="bold"))
+        for reason in proposal["reasons"]:
+            out.print(Text(f"  {reason['about']}: {reason['text']}"))
+    _print_warnings([caution["text"] for caution in found["warnings"]])
+
+
+def _print_warnings(warnings: list[str]) -> None:
+    from rich.text import Text
+
+    for warning in warnings:
+        stderr_console().print(Text("Warning: ", style="bold yellow").append(warning, style="not bold default"))
+
+
+def _say_beside(bench: Bench) -> None:
+    if bench.is_beside and sys.stderr.isatty():
+        stderr_console().print("Benchtop is open: this run is recorded in its results folder only.", style="dim")
+
+
+def _run_folder(house: House, name: str) -> str:
+    """The folder of a run id, looked up in the store; anything else is left to the job."""
+    if Path(name).expanduser().is_dir():
+        return str(Path(name).expanduser().absolute())
+    with house.open_reader() as reader:
+        for job in _finished(reader):
+            if name in (job["run_id"], job["job_id"]):
+                return str(job["out_dir"])
+    return name
+
+
+def _finished(reader: Any) -> Iterator[dict[str, Any]]:
+    for record in reader.runtime.jobs(limit=100_000) if reader else ():
+        with contextlib.suppress(KeyError, TypeError):
+            yield {"job_id": record.id, "run_id": record.result["run_id"], "out_dir": record.result["out_dir"]}

@@ -1,0 +1,250 @@
+"""The commands and their options as typer sees them; each hands over to the module that does the work."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from desktop import __version__
+
+if TYPE_CHECKING:
+    from desktop.cli.house import House
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; allows the network for an accession.")]
+Data = Annotated[str, typer.Argument(help="A counts table, a folder of GEO files, or an accession such as GSE52778.")]
+Samples = Annotated[Path | None, typer.Option("--samples", help="The sample sheet (csv, tsv, xlsx).")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; made when missing.")]
+
+
+class IsolationOption(StrEnum):
+    """Where the analysis script runs."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    OS = "os"
+    PROCESS = "process"
+
+
+class ScriptIsolationOption(StrEnum):
+    """Where a script nobody has to trust may run."""
+
+    DOCKER = "docker"
+    OS = "os"
+
+
+def command_line(house: House) -> Any:
+    """The whole command line as one command to be invoked."""
+    app = typer.Typer(
+        name="benchtop",
+        help="Right answers out of data that should not leave this machine. Without arguments the window opens.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def root(
+        version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"Benchtop {__version__}")
+            raise typer.Exit
+
+    _add_studio_commands(app, house)
+    _add_machine_commands(app, house)
+    app.add_typer(_jobs_commands(house), name="jobs")
+    app.add_typer(_sandbox_commands(house), name="sandbox")
+    app.add_typer(_settings_commands(house), name="settings")
+    return typer.main.get_command(app)
+
+
+def _add_studio_commands(app: typer.Typer, house: House) -> None:
+    @app.command()
+    def analyze(
+        data: Data,
+        question: Annotated[str, typer.Option("--question", "-q", help="What you want to know, in one sentence.")] = "",
+        samples: Samples = None,
+        design: Annotated[str | None, typer.Option("--design", help="Formula, such as '~ cell + dex'.")] = None,
+        contrast: Annotated[str | None, typer.Option("--contrast", help="FACTOR,TREATED,CONTROL.")] = None,
+        alpha: Annotated[float | None, typer.Option("--alpha", help="Adjusted p-value of a finding [0.05].")] = None,
+        lfc: Annotated[float | None, typer.Option("--lfc", help="log2 fold change tested against [0].")] = None,
+        isolation: Annotated[
+            IsolationOption, typer.Option("--isolation", help="Where the analysis script runs.")
+        ] = IsolationOption.AUTO,
+        out: Out = None,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> int:
+        """Answer a question about a dataset: plan, script, sandboxed run, figures, table, report."""
+        from desktop.cli import analysis
+
+        wish = analysis.Wish(
+            data=data,
+            samples=samples,
+            question=question,
+            design=design,
+            contrast=contrast,
+            alpha=alpha,
+            lfc=lfc,
+            isolation=isolation.value,
+            out=out,
+        )
+        return analysis.analyze(house, wish, is_agreed=yes, as_json=json)
+
+    @app.command()
+    def inspect(data: Data, samples: Samples = None, yes: Yes = False, json: Json = False) -> int:
+        """Say what is in a dataset, which table would be analysed and why, and the design its samples suggest."""
+        from desktop.cli import analysis
+
+        return analysis.inspect(house, data, samples, is_agreed=yes, as_json=json)
+
+    @app.command()
+    def compare(
+        left: Annotated[str, typer.Argument(metavar="RUN", help="A run id or a results folder.")],
+        right: Annotated[str, typer.Argument(metavar="RUN", help="Another one.")],
+        out: Out = None,
+        json: Json = False,
+    ) -> int:
+        """Compare two finished runs."""
+        from desktop.cli import analysis
+
+        return analysis.compare(house, left, right, out, as_json=json)
+
+    @app.command()
+    def demo(
+        out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("demo"),
+        json: Json = False,
+    ) -> int:
+        """Run the main job offline on the bundled airway data, then show the results."""
+        from desktop.cli import demo as demonstration
+
+        return demonstration.demo(house, out, as_json=json)
+
+
+def _add_machine_commands(app: typer.Typer, house: House) -> None:
+    @app.command()
+    def doctor(json: Json = False) -> int:
+        """Say what works on this machine, and what to do about what does not."""
+        from desktop.cli import machine
+
+        return machine.doctor(house, as_json=json)
+
+    @app.command()
+    def check(
+        file: Annotated[Path, typer.Argument(help="A Python script.")],
+        json: Json = False,
+    ) -> int:
+        """Ask the policy about a script: 0 allowed, 1 refused."""
+        from desktop.cli import machine
+
+        return machine.check(house, file, as_json=json)
+
+
+def _jobs_commands(house: House) -> typer.Typer:
+    jobs = typer.Typer(help="The jobs there are and were.", no_args_is_help=True, rich_markup_mode=None)
+
+    @jobs.command("list")
+    def list_(
+        limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+        json: Json = False,
+    ) -> int:
+        """List jobs, newest first."""
+        from desktop.cli import jobs as work
+
+        return work.list_jobs(house, limit, as_json=json)
+
+    @jobs.command()
+    def show(job: JobId, json: Json = False) -> int:
+        """Show one job with the end of its log."""
+        from desktop.cli import jobs as work
+
+        return work.show(house, job, as_json=json)
+
+    @jobs.command()
+    def cancel(job: JobId, json: Json = False) -> int:
+        """Stop a job that waits or was left over."""
+        from desktop.cli import jobs as work
+
+        return work.cancel(house, job, as_json=json)
+
+    @jobs.command()
+    def rerun(job: JobId, json: Json = False) -> int:
+        """Run an ended job again with the same parameters."""
+        from desktop.cli import jobs as work
+
+        return work.rerun(house, job, as_json=json)
+
+    return jobs
+
+
+def _sandbox_commands(house: House) -> typer.Typer:
+    sandbox = typer.Typer(help="Where analysis scripts run.", no_args_is_help=True, rich_markup_mode=None)
+
+    @sandbox.command()
+    def status(json: Json = False) -> int:
+        """Which isolation is in force on this machine."""
+        from desktop.cli import machine
+
+        return machine.sandbox_status(house, as_json=json)
+
+    @sandbox.command()
+    def build(
+        base: Annotated[str | None, typer.Option("--base", help="An image to build on, without a registry.")] = None,
+        json: Json = False,
+    ) -> int:
+        """Build the container image that scripts run in."""
+        from desktop.cli import machine
+
+        return machine.sandbox_build(house, base, as_json=json)
+
+    @sandbox.command("test")
+    def self_test(json: Json = False) -> int:
+        """Prove the isolation on this machine."""
+        from desktop.cli import machine
+
+        return machine.sandbox_test(house, as_json=json)
+
+    @sandbox.command()
+    def run(
+        file: Annotated[Path, typer.Argument(help="A Python script.")],
+        input_: Annotated[Path, typer.Option("--input", help="Folder the script may read.")],
+        output: Annotated[Path, typer.Option("--output", help="Folder for its outputs; must not exist.")],
+        no_check: Annotated[bool, typer.Option("--no-check", help="Skip the policy, never the isolation.")] = False,
+        timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds.")] = 1800.0,
+        memory_mb: Annotated[int, typer.Option("--memory-mb", min=32, help="Megabytes.")] = 4096,
+        isolation: Annotated[ScriptIsolationOption | None, typer.Option("--isolation")] = None,
+        json: Json = False,
+    ) -> int:
+        """Run a script in isolation."""
+        from desktop.cli import machine
+
+        return machine.sandbox_run(
+            house,
+            machine.ScriptRun(
+                file, input_, output, not no_check, timeout, memory_mb, isolation.value if isolation else "auto"
+            ),
+            as_json=json,
+        )
+
+    return sandbox
+
+
+def _settings_commands(house: House) -> typer.Typer:
+    settings = typer.Typer(
+        help="The settings and the keys in the keychain.", no_args_is_help=True, rich_markup_mode=None
+    )
+
+    @settings.command("show")
+    def show(json: Json = False) -> int:
+        """Show every setting with its present value."""
+        from desktop.cli import machine
+
+        return machine.settings_show(house, as_json=json)
+
+    return settings

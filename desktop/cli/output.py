@@ -1,0 +1,111 @@
+"""What the command line prints and how it leaves: results on stdout, everything else on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from desktop.core.errors import (
+    AppError,
+    CancelledByUserError,
+    InputError,
+    NoSandboxError,
+    NothingToAnalyseError,
+    OfflineError,
+    RunFailedError,
+)
+from desktop.core.jobs import JobError
+
+DONE, BAD_INPUT, NOTHING, FAILED, NO_SANDBOX, CANCELLED = 0, 2, 3, 4, 5, 130
+_FAMILIES: tuple[tuple[type[AppError], int], ...] = (
+    (CancelledByUserError, CANCELLED),
+    (NoSandboxError, NO_SANDBOX),
+    (NothingToAnalyseError, NOTHING),
+    (RunFailedError, FAILED),
+    (InputError, BAD_INPUT),
+    (OfflineError, BAD_INPUT),
+)
+
+
+class CommandError(InputError):
+    """The command line itself cannot be understood."""
+
+    code = "cli.usage"
+
+
+class JobFailed(Exception):
+    """A job ended badly; carries what to print."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def exit_code(error: AppError | JobError) -> int:
+    """The exit code of a failure's family; a family nobody named counts as a failed run."""
+    kind = type(error) if isinstance(error, AppError) else _kind(error.code)
+    return next((code for family, code in _FAMILIES if kind is not None and issubclass(kind, family)), FAILED)
+
+
+def _kind(code: str) -> type[AppError] | None:
+    """The error class of a code. An error that reached us has its class loaded, so the class tree has it."""
+    return next((kind for kind in _all_kinds(AppError) if kind.code == code), None)
+
+
+def _all_kinds(kind: type[AppError]) -> Iterator[type[AppError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _all_kinds(child)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_error(error: AppError | JobError, *, as_json: bool) -> int:
+    """Message and hint, or JSON, on stderr; returns the exit code."""
+    message, hint = (str(error), error.hint) if isinstance(error, AppError) else (error.message, error.hint)
+    if as_json:
+        sys.stderr.write(json.dumps({"code": error.code, "message": message, "hint": hint}) + "\n")
+    else:
+        from rich.text import Text
+
+        console = stderr_console()
+        console.print(Text("Error: ", style="bold red").append(message, style="not bold default"))
+        if hint:
+            console.print(Text(hint, style="dim"))
+    sys.stderr.flush()
+    return exit_code(error)
+
+
+def stderr_console() -> Any:
+    """A rich console on stderr, plain when that is not a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def stdout_console() -> Any:
+    """A rich console on stdout, plain when that is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def is_interactive() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, *, default: bool) -> bool:
+    """A yes-or-no question on the terminal; Ctrl-C and end of input mean no."""
+    from rich.prompt import Confirm
+
+    try:
+        return bool(Confirm.ask(question, console=stderr_console(), default=default))
+    except EOFError:
+        return False
