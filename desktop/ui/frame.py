@@ -6,28 +6,21 @@ is there. When the window opens, when it ends and what it asks then is `main_win
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QMimeData, QObject, Qt, Signal
 from PySide6.QtGui import (
     QDropEvent,
-    QKeyEvent,
     QKeySequence,
-    QMouseEvent,
     QPalette,
 )
 from PySide6.QtWidgets import (
     QApplication,
     QLabel,
-    QLineEdit,
-    QSizePolicy,
     QSplitter,
     QStackedWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -37,10 +30,12 @@ from desktop.ui import theme
 from desktop.ui.actions import Actions
 from desktop.ui.bridge import Bridge
 from desktop.ui.first_paint import SIDEBAR_PX, Window
+from desktop.ui.incoming import ask_accession, ask_file, ask_folder, brought
 from desktop.ui.palette import Entry, Palette
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.inspector import Inspected, Inspector
 from desktop.ui.widgets.sidebar import Section, Sidebar
+from desktop.ui.widgets.toolbar import Toolbar
 from desktop.ui.window_state import WindowState
 
 SECTIONS = (
@@ -54,7 +49,15 @@ PANELS = {
     "analyze": "desktop.ui.panels.analyze:AnalyzePanel",
     "activity": "desktop.ui.panels.activity:ActivityPanel",
 }
-_PANEL_SIGNALS = ("titleChanged", "actionsChanged", "inspected", "openRequested", "runRequested", "noticed")
+_PANEL_SIGNALS = (
+    "titleChanged",
+    "actionsChanged",
+    "inspected",
+    "openRequested",
+    "runRequested",
+    "noticed",
+    "commanded",
+)
 
 
 class Frame(QObject):
@@ -74,7 +77,8 @@ class Frame(QObject):
         self._settings: Any = None
         self.actions = Actions(window)
         self._build_middle()
-        self._build_toolbar()
+        self.toolbar = Toolbar(self.actions, window)
+        window.addToolBar(self.toolbar)
         self._build_status()
         self.actions.fill(window.menuBar())
         self.palette = Palette(window, self._entries)
@@ -112,45 +116,6 @@ class Frame(QObject):
         self.sidebar.sectionChosen.connect(self.show_section)
         self.inspector.originChosen.connect(self.show_run)
         self.inspector.noteEdited.connect(self._on_note)
-
-    def _build_toolbar(self) -> None:
-        bar = QToolBar("Toolbar")
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        bar.setIconSize(QSize(18, 18))
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._title = QLabel("Library")
-        self._title.setFont(theme.scaled(self.window.font(), 1.2, bold=True))
-        self._title.setContentsMargins(10, 0, 10, 0)
-        self._title.setMinimumWidth(60)
-        self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.search = _SearchField(self.actions["ui.open_palette"].trigger)
-        bar.addWidget(self._toggle_button("ui.toggle_sidebar"))
-        bar.addWidget(self._title)
-        for key in ("ui.new_analysis", "ui.run", "ui.stop"):
-            bar.addAction(self.actions[key])
-            button = bar.widgetForAction(self.actions[key])
-            button.setAccessibleName(self.actions.commands[key].title)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        bar.addWidget(_gap(theme.GAP))
-        bar.addWidget(self.search)
-        bar.addWidget(_gap(2))
-        bar.addWidget(self._toggle_button("ui.toggle_inspector"))
-        self.window.addToolBar(bar)
-        self.toolbar = bar
-
-    def _toggle_button(self, key: str) -> QToolButton:
-        """A plain button for a pane: whether the pane is open is plain to see, so the button need not look pressed."""
-        button = QToolButton()
-        button.setAutoRaise(True)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setAccessibleName(f"Show or hide the {self.actions.commands[key].title.lower()}")
-        button.setToolTip(self.actions[key].toolTip())
-        button.setProperty("icon_name", self.actions.commands[key].icon)
-        button.setIcon(self.actions[key].icon())
-        button.clicked.connect(self.actions[key].trigger)
-        return button
 
     def _build_status(self) -> None:
         self._running, self._machine = QLabel("Starting…"), QLabel("")
@@ -210,7 +175,7 @@ class Frame(QObject):
             self._open_settings()
             return None
         self.sidebar.choose(key)
-        self._title.setText(next(section.title for section in SECTIONS if section.key == key))
+        self.toolbar.show_title(next(section.title for section in SECTIONS if section.key == key))
         if not self.bridge.is_attached:
             return None
         panel = self.panel(key)
@@ -238,12 +203,14 @@ class Frame(QObject):
             self.open_data(str(args[0]))
         elif name == "runRequested":
             self.show_run(str(args[0]))
+        elif name == "commanded":
+            self.actions.run(str(args[0]))
         elif name == "noticed" and isinstance(args[0], Notice):
             self.banner.show_notice(args[0])
         elif panel is not self.stack.currentWidget():
             return
         elif name == "titleChanged":
-            self._title.setText(str(args[0]))
+            self.toolbar.show_title(str(args[0]))
         elif name == "actionsChanged":
             self._on_panel_actions(panel)
         elif name == "inspected" and (args[0] is None or isinstance(args[0], Inspected)):
@@ -257,6 +224,10 @@ class Frame(QObject):
         self.actions.handle(
             {
                 "ui.new_analysis": lambda: self._in_analyze("new_analysis"),
+                "ui.open_file": lambda: self.bridge.start(self._open_asked(ask_file(self.window))),
+                "ui.open_folder": lambda: self.bridge.start(self._open_asked(ask_folder(self.window))),
+                "ui.open_accession": lambda: self.bridge.start(self._open_asked(ask_accession(self.window))),
+                "ui.try_sample": lambda: self._in_analyze("open_sample"),
                 "ui.open_settings": self._open_settings,
                 "ui.check_machine": lambda: self._open_settings("Sandbox"),
             }
@@ -277,6 +248,10 @@ class Frame(QObject):
             self._pending.append(data)
             return
         self._in_analyze("open_data", data)
+
+    async def _open_asked(self, asking: Awaitable[str]) -> None:
+        if data := await asking:
+            self.open_data(data)
 
     def show_run(self, run: str) -> None:
         """Show a run, by id or folder, in Analyze."""
@@ -336,19 +311,16 @@ class Frame(QObject):
             if self.actions[key].isEnabled() and key != "ui.open_palette"
         ]
         for panel in self._panels.values():
-            if (found := getattr(panel, "paletteentries", None)) is not None:
+            if (found := getattr(panel, "palette_entries", None)) is not None:
                 entries += found()
         recent = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)[:200]
         for job in recent:
             show = partial(self.show_job, job.id)
             entries.append(Entry(job.title, show, f"Job · {job.state}", "activity", job.kind))
-        text = query.strip()
-        if is_accession(text):
-            entries.insert(0, Entry(f"Open {text.upper()}", lambda: self.open_data(text.upper()), "Accession", "open"))
-        elif text.startswith(("/", "~")) and Path(text).expanduser().exists():
-            path = str(Path(text).expanduser())
-            entries.insert(0, Entry(f"Open {text}", lambda: self.open_data(path), "Path", "open"))
-        return entries
+        typed = QMimeData()
+        typed.setText(query)
+        openable = [Entry(f"Open {data}", partial(self.open_data, data), "Open", "open") for data in brought(typed)]
+        return openable + entries
 
     def show_job(self, job_id: str) -> None:
         """Select a job in Activity."""
@@ -381,7 +353,7 @@ class Frame(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QDropEvent) and event.type() in (QEvent.Type.DragEnter, QEvent.Type.Drop):
-            data = dropped_data(event)
+            data = brought(event.mimeData())
             if data:
                 event.acceptProposedAction()
             if data and event.type() == QEvent.Type.Drop:
@@ -391,7 +363,8 @@ class Frame(QObject):
             self.remember()
             self.closed.emit()
         elif event.type() == QEvent.Type.PaletteChange:
-            self._refresh_icons()
+            self.actions.refresh_icons()
+            self.toolbar.refresh_icons()
         return False
 
     def _on_dropped(self, data: list[str]) -> None:
@@ -399,53 +372,6 @@ class Frame(QObject):
         if len(data) > 1:
             hint = "One dataset at a time; drop a folder to open it whole."
             self.banner.show_notice(Notice(f"Opened {data[0]}.", hint))
-
-    def _refresh_icons(self) -> None:
-        self.actions.refresh_icons()
-        for button in self.toolbar.findChildren(QToolButton):
-            if name := button.property("icon_name"):
-                button.setIcon(theme.icon(str(name)))
-
-
-class _SearchField(QLineEdit):
-    """Looks like a search field and opens the palette, which is one."""
-
-    def __init__(self, open_palette: Callable[[], object]) -> None:
-        super().__init__()
-        keys = QKeySequence("Ctrl+K").toString(QKeySequence.SequenceFormat.NativeText)
-        self.setPlaceholderText(f"Search  {keys}")
-        self.setAccessibleName("Search")
-        self.setReadOnly(True)
-        self.setFixedWidth(180)
-        self._open = open_palette
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._open()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Space, Qt.Key.Key_Enter):
-            self._open()
-        else:
-            super().keyPressEvent(event)
-
-
-def _gap(width: int) -> QWidget:
-    gap = QWidget()
-    gap.setFixedWidth(width)
-    return gap
-
-
-def is_accession(text: str) -> bool:
-    """Whether a text looks like a GEO accession."""
-    return text[:3].upper() in ("GSE", "GDS", "GSM", "GPL") and text[3:].isdigit()
-
-
-def dropped_data(event: QDropEvent) -> list[str]:
-    """The local paths of a drop, or an accession dropped as text."""
-    mime = event.mimeData()
-    paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()]
-    text = mime.text().strip()
-    return paths or ([text.upper()] if is_accession(text) else [])
 
 
 def _edit(name: str) -> None:

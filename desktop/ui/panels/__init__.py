@@ -20,6 +20,7 @@ class Panel(QWidget):
     openRequested(str)     data to analyse: a path or an accession; the frame takes it to Analyze
     runRequested(str)      a run (id or folder) to show in Analyze
     noticed(object)        a `Notice` for the banner above the panel
+    commanded(str)         do the command of this id, as if chosen from its menu
     """
 
     titleChanged = Signal(str)
@@ -28,6 +29,7 @@ class Panel(QWidget):
     openRequested = Signal(str)
     runRequested = Signal(str)
     noticed = Signal(object)
+    commanded = Signal(str)
 
     def actions(self) -> dict[str, Callable[[], object]]:  # type: ignore[override]
         """Handlers by command id (see `desktop.ui.actions`) while in front; what is absent is disabled."""
