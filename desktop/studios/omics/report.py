@@ -7,6 +7,7 @@ the HTML asks for nothing from outside and runs no script.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -271,7 +272,7 @@ def _small(p: float) -> str:
 def _markdown(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return " ".join(value.split()).translate(_MARKDOWN_SIGNS)
+    return re.sub(r"\s+", " ", value).translate(_MARKDOWN_SIGNS)
 
 
 def _noted(part: Number | str, notes: dict[tuple[str, str], int]) -> Markup | str:

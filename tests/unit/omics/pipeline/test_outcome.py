@@ -1,0 +1,91 @@
+"""What a run printed is read strictly: progress lines, and a diagnosis that never shows a traceback."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop.core.ports import IsolationChoice, RunOutcome, RunStatus
+from desktop.studios.omics.outcome import diagnosis, failure, step_of
+
+TRACEBACK = """[step 5/8] Fit the model
+Traceback (most recent call last):
+  File "/input/analysis.py", line 1905, in <module>
+    main()
+  File "/input/analysis.py", line 1790, in main
+    fit = fit_counts(counts, design)
+          ^^^^^^^^^^^^^^^^^^^^^^^^^^
+ValueError: the design is rank-deficient: some of its columns are sums of others
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("[step 1/8] Read the data", (0.0, "Read the data"), id="first"),
+        pytest.param("[step 5/8] Fit the model", (0.5, "Fit the model"), id="middle"),
+        pytest.param("[step 9/8] Too far", None, id="beyond the last"),
+        pytest.param("[step 1/8] <b>x</b>", None, id="markup"),
+        pytest.param("[step 0/8] Zero", None, id="zero"),
+        pytest.param("[step 1/8] " + "x" * 100, None, id="too long"),
+        pytest.param("say [step 1/8] Read", None, id="not at the start"),
+        pytest.param("[step 1/8] Read\x1b[2J", None, id="control codes"),
+    ],
+)
+def test_progress_lines(line: str, expected: tuple[float, str] | None) -> None:
+    assert step_of(line) == expected
+
+
+@given(st.text(max_size=200))
+def test_any_line_is_no_progress_or_a_share(line: str) -> None:
+    step = step_of(line)
+    assert step is None or 0 <= step[0] < 1
+
+
+def test_a_traceback_becomes_its_last_words() -> None:
+    message, hint = diagnosis(TRACEBACK)
+    assert message == "The analysis stopped: the design is rank-deficient: some of its columns are sums of others."
+    assert "Traceback" not in message + hint
+    assert "File" not in message
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        pytest.param("ModuleNotFoundError: No module named 'formulaic'", "formulaic", id="package missing"),
+        pytest.param("numpy.linalg.LinAlgError: Singular matrix", "cannot be solved", id="singular"),
+        pytest.param("MemoryError", "memory", id="memory"),
+        pytest.param("KeyError: 'treatment'", "'treatment'", id="column missing"),
+        pytest.param("", "without saying why", id="nothing printed"),
+        pytest.param("samples.csv and counts.csv.gz differ", "samples.csv and counts.csv.gz differ", id="SystemExit"),
+    ],
+)
+def test_known_failures_are_named(log: str, said: str) -> None:
+    assert said in diagnosis(log)[0]
+
+
+@given(st.text(max_size=2000))
+def test_a_diagnosis_is_one_printable_line_whatever_was_printed(log: str) -> None:
+    message, hint = diagnosis(log)
+    assert message.isprintable()
+    assert len(message) < 400
+    assert hint
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("timeout", "omics.timed_out"),
+        ("out_of_memory", "omics.out_of_memory"),
+        ("failed", "omics.analysis_failed"),
+        ("refused", "omics.analysis_failed"),
+        ("engine_lost", "omics.analysis_failed"),
+        ("cancelled", "app.cancelled"),
+    ],
+)
+def test_every_ending_has_its_error(status: RunStatus, code: str) -> None:
+    choice = IsolationChoice("process", True, "child")
+    error = failure(RunOutcome(status, 1, 2.0, choice, log=TRACEBACK), "/kept/here")
+    assert error.code == code
+    assert error.hint

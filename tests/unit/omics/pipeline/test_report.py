@@ -1,0 +1,180 @@
+"""The report: every number leads to where it stands, and nothing from data becomes markup."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from desktop.studios.omics.results import load_run
+from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements of a page, its cited numbers, and loose digits inside parts that promise to cite theirs."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.numbers: list[tuple[str, str, str, str]] = []  # text, file, where, title
+        self.loose: list[str] = []
+        self._open: list[tuple[str, dict[str, str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = (tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        classes = [attrs.get("class", "") for _, attrs in self._open]
+        if self._open and self._open[-1][1].get("class") == "n":
+            attrs = self._open[-1][1]
+            self.numbers.append((data, attrs["data-file"], attrs["data-where"], attrs["title"]))
+        elif any("traced" in name for name in classes) and "name" not in classes and re.search(r"\d", data):
+            self.loose.append(data)
+
+
+def look_up(run: Path, file: str, where: str) -> float:
+    """What stands at the place a number names."""
+    kind, _, place = where.partition(":")
+    if kind == "json":
+        value = json.loads((run / file).read_text())
+        for step in place.strip("/").split("/"):
+            value = value[step]
+        return float(value)
+    table = pd.read_csv(run / file)
+    if kind == "count":
+        return float(len(table.query(place)))
+    key, column = place.rsplit(";", 1)
+    name, wanted = key.split("=", 1)
+    texts = pd.read_csv(run / file, dtype=str, keep_default_na=False)[name]
+    (value,) = table.loc[texts == wanted, column]
+    return float(value)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("report") / "run"
+    return finished_run(where, some_counts(), two_groups(), drug_plan(alpha=0.1), cautions=["Few samples."])
+
+
+def test_every_number_stands_where_it_says(run: Path) -> None:
+    page = Page((run / "report.html").read_text())
+    assert len(page.numbers) > 100
+    for text, file, where, title in page.numbers:
+        shown = text.replace(",", "").replace("%", "").replace("< ", "").strip()
+        stands = look_up(run, file, where)
+        digits = len(shown.partition(".")[2]) if "e" not in shown else None
+        close = pytest.approx(stands, rel=5e-3) if digits is None else pytest.approx(stands, abs=0.51 * 10**-digits)
+        assert float(shown) == close, (text, file, where)
+        assert hashlib.sha256((run / file).read_bytes()).hexdigest()[:12] in title
+        assert f"file-{file}" in {attrs.get("id") for _, attrs in page.elements}
+
+
+def test_parts_that_cite_leave_no_number_loose(run: Path) -> None:
+    page = Page((run / "report.html").read_text())
+    assert page.loose == []
+
+
+def test_page_asks_for_nothing_and_runs_nothing(run: Path) -> None:
+    page = Page((run / "report.html").read_text())
+    assert not {tag for tag, _ in page.elements} & {"script", "iframe", "object", "embed", "link", "form", "base"}
+    for tag, attrs in page.elements:
+        assert not [name for name in attrs if name.startswith("on")]
+        assert attrs.get("src", "data:").startswith("data:image/svg+xml;base64,") or tag != "img"
+        assert attrs.get("href", "#").startswith("#")
+    policy = [attrs["content"] for _, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert policy
+    assert "default-src 'none'" in policy[0]
+
+
+def test_markdown_says_the_same_headline_with_notes(run: Path) -> None:
+    text = (run / "report.md").read_text()
+    manifest = json.loads((run / "manifest.json").read_text())
+    first = re.sub(r"\[\^\d+\]", "", text.splitlines()[0].removeprefix("# "))
+    assert first.replace("\\", "").replace("&lt;", "<") == manifest["headline"]
+    notes = set(re.findall(r"\[\^(\d+)\](?!:)", text))
+    assert notes
+    assert notes == set(re.findall(r"^\[\^(\d+)\]:", text, re.M))
+
+
+def test_manifest_has_the_hash_of_every_file(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()} - {"manifest.json"}
+    assert set(manifest["files"]) == files
+    for name, facts in manifest["files"].items():
+        assert hashlib.sha256((run / name).read_bytes()).hexdigest() == facts["sha256"]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    "a|b`c`",
+    "[x](javascript:alert(1))",
+    "$\\alpha_{$",
+    'x,"y"',
+]
+
+
+@pytest.fixture(scope="module")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    names = ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "a;b|c", "{{7*7}}", "s'5\"", "größe 6"]
+    samples = two_groups(("<b>ctrl</b>", "dr|ug"), names)
+    values = some_counts()
+    genes = [*HOSTILE, *(f"gene{k}" for k in range(values.shape[1] - len(HOSTILE)))]
+    contrast = drug_plan().contrast
+    assert contrast is not None
+    plan = drug_plan(
+        question='</title><script>alert("q")</script> """ {{7*7}}',
+        contrast=contrast.model_copy(update={"treated": "dr|ug", "control": "<b>ctrl</b>"}),
+    )
+    where = tmp_path_factory.mktemp("hostile") / "run"
+    return finished_run(where, values, samples, plan, gene_ids=genes, gene_symbols=genes, cautions=["<i>careful</i>"])
+
+
+def test_hostile_names_stay_text_in_html(hostile_run: Path) -> None:
+    text = (hostile_run / "report.html").read_text()
+    page = Page(text)
+    assert not {tag for tag, _ in page.elements} & {"script", "b", "i"}
+    assert all(attrs.get("src", "data:").startswith("data:") for _, attrs in page.elements)
+    assert "{{7*7}}" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_hostile_names_stay_text_in_markdown(hostile_run: Path) -> None:
+    text = (hostile_run / "report.md").read_text()
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "](javascript" not in text
+    lines = text.splitlines()
+    start = lines.index("## Genes that go up") + 4
+    rows = lines[start : lines.index("", start)]
+    assert len(rows) == 25
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8}
+
+
+def test_hostile_names_come_back_as_written(hostile_run: Path) -> None:
+    view = load_run(hostile_run)
+    assert set(HOSTILE) <= set(view.gene_ids)
+    assert view.sample_names[0] == "<img src=x onerror=alert(1)>"
+    assert view.plan.contrast is not None
+    assert view.plan.contrast.treated == "dr|ug"
+
+
+def test_hostile_names_are_inert_in_figures(hostile_run: Path) -> None:
+    for path in (hostile_run / "figures").glob("*.svg"):
+        assert "<script" not in path.read_text()
+        assert "<img" not in path.read_text()
