@@ -46,6 +46,7 @@ class GeneTable(QWidget):
         self.view.setModel(self.model)
         self.view.setSortingEnabled(False)
         header = self.view.horizontalHeader()
+        header.setStretchLastSection(False)
         header.setSectionsClickable(True)
         header.setSortIndicatorShown(True)
         header.sectionClicked.connect(self._on_header_clicked)
@@ -73,6 +74,8 @@ class GeneTable(QWidget):
         self._changed = np.zeros(len(results.gene_ids), dtype=bool)
         self.model.set_results(results)
         keys = self.model.keys
+        for column, key in enumerate(keys):
+            self.view.setColumnWidth(column, {"gene_id": 170, "gene_symbol": 120}.get(key, 104))
         if "padj" in keys:
             self.view.sort_indicator(keys.index("padj"), Qt.SortOrder.AscendingOrder)
         self._tell_count()

@@ -48,7 +48,7 @@ class GenePlot(PlotFigure):
         self._x: Floats = np.empty(0)
         self._y: Floats = np.empty(0)
         self._kind: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
-        self._at: dict[int, int] = {}
+        self._at: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # row → point, -1 where a row has none
         self._describe: Callable[[int], str] = str
         self._name: Callable[[int], str] = str
         self._selected: tuple[int, ...] = ()
@@ -81,7 +81,8 @@ class GenePlot(PlotFigure):
     def set_points(self, rows: NDArray[np.int64], x: Floats, y: Floats, kinds: NDArray[np.uint8]) -> None:
         """rows (N,) positions in the results; x, y (N,) finite; kinds (N,) index into `marks`."""
         self._rows, self._x, self._y, self._kind = rows, x, y, kinds
-        self._at = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+        self._at = np.full(int(rows.max(initial=-1)) + 1, -1, dtype=np.int64)
+        self._at[rows] = np.arange(len(rows))
         self._selected = ()
         self._rings.clear()
         self._pointer.clear()
@@ -95,13 +96,13 @@ class GenePlot(PlotFigure):
 
     def label_rows(self, rows: Sequence[int]) -> None:
         """Name these rows on the plot, the most important first."""
-        at = [(self._at[row], row) for row in rows if row in self._at][:_N_LABELS]
+        at = [(self._at[row], row) for row in rows if self._has(row)][:_N_LABELS]
         self._labels.setLabels([(float(self._x[i]), float(self._y[i]), self._name(row)) for i, row in at])
 
     def select(self, rows: Sequence[int]) -> None:
         """Ring these rows; a single one is brought into view."""
-        self._selected = tuple(row for row in rows if row in self._at)
-        at = [self._at[row] for row in self._selected[:_N_RINGS]]
+        self._selected = tuple(row for row in rows if self._has(row))
+        at = [int(self._at[row]) for row in self._selected[:_N_RINGS]]
         self._rings.setData(x=self._x[at], y=self._y[at])
         if len(at) == 1:
             self._bring_into_view(float(self._x[at[0]]), float(self._y[at[0]]))
@@ -137,6 +138,9 @@ class GenePlot(PlotFigure):
         if event.type() == QEvent.Type.Leave and watched is self.plot.viewport():
             self._point_at(None)
         return super().eventFilter(watched, event)
+
+    def _has(self, row: int) -> bool:
+        return 0 <= row < len(self._at) and self._at[row] >= 0
 
     def _row_at(self, scene_position: QPointF) -> int | None:
         view = self.plot.getViewBox()

@@ -172,7 +172,8 @@ def _stamp(
         hit[cells] = True
         centres = np.flatnonzero(hit)
     else:
-        centres = np.unique(cells)
+        ordered = np.sort(cells)  # np.unique would import masked arrays, a stall at the first paint
+        centres = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
     padded_width = width + 2 * reach
     padded = (centres // width + reach) * padded_width + centres % width + reach
     layer = np.zeros((height + 2 * reach) * padded_width, dtype=np.uint32)

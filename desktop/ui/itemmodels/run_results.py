@@ -1,0 +1,194 @@
+"""Everything the window shows of one run, read in a child process so that the window never waits. No Qt.
+
+The numbers come from `queries.load_results`; the rest is the run's own files, read as text and capped.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop.core.ports import Finding
+from desktop.studios.omics.schema import Plan
+from desktop.ui.itemmodels.gene_results import NUMBER_COLUMNS, GeneResults
+
+Floats = NDArray[np.float64]
+_MOST_TEXT = 2_000_000  # characters of script and report
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersions:
+    """(G,) each, of the genes that were fitted."""
+
+    base_mean: Floats
+    genewise: Floats
+    trend: Floats
+    final: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """One finished run. S samples in the order of `samples`, N genes in the heatmap, K components.
+
+    counts        tested, significant, up, down; None where the run tested nothing
+    factors       factor → (S,) levels; `colour_by` is the one that matters most
+    pca_frac      (K,) fraction of variance
+    heatmap       (N, S') z-scores, rows and columns in clustered order; heatmap_rows are rows of `genes`, -1 if absent
+    """
+
+    out_dir: Path
+    run_id: str
+    plan: Plan
+    headline: str
+    counts: tuple[int, int, int, int] | None
+    isolation: str
+    is_reduced: bool
+    validation: str
+    findings: tuple[Finding, ...]
+    cautions: tuple[str, ...]
+    genes: GeneResults
+    samples: tuple[str, ...]
+    factors: dict[str, list[str]]
+    colour_by: str
+    pca_scores: Floats
+    pca_frac: Floats
+    heatmap: Floats
+    heatmap_rows: tuple[int, ...]
+    heatmap_names: tuple[str, ...]
+    heatmap_samples: tuple[str, ...]
+    distances: Floats
+    quality: tuple[dict[str, Any], ...]
+    dispersions: Dispersions | None
+    code: str
+    report: str
+    pvalue_reading: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether genes were tested, so that there is a volcano."""
+        return self.counts is not None
+
+
+def load_run_results(out_dir: Path) -> RunResults:
+    """Read a finished run's folder. Raises the AppErrors of `queries.load_results`."""
+    from desktop.studios.omics import queries
+
+    view = queries.load_results(out_dir)
+    genes = GeneResults.of(
+        view.gene_ids, view.gene_symbols, {name: getattr(view, name) for name in NUMBER_COLUMNS}, view.padj_reason
+    )
+    summary, manifest = view.summary, view.manifest
+    has_test = bool(np.isfinite(view.padj).any() or "n_significant" in summary)
+    row_of = {gene: row for row, gene in enumerate(view.gene_ids)}
+    names = zip(view.heatmap_symbols, view.heatmap_genes, strict=True)
+    isolation = _mapping(manifest.get("isolation"))
+    return RunResults(
+        out_dir=view.out_dir,
+        run_id=str(manifest.get("run_id", "")),
+        plan=view.plan,
+        headline=view.headline,
+        counts=_counts(summary) if has_test else None,
+        isolation=str(isolation.get("detail") or isolation.get("kind") or "not recorded"),
+        is_reduced=bool(isolation.get("is_reduced")),
+        validation=_verdict(manifest),
+        findings=_findings(manifest),
+        cautions=_cautions(view.plan, manifest),
+        genes=genes,
+        samples=tuple(view.sample_names),
+        factors=_factors(view.samples.samples, view.samples.factors, view.sample_names),
+        colour_by=_colour_by(view.plan, view.samples.factors),
+        pca_scores=view.pca_scores,
+        pca_frac=view.pca_percent / 100.0,
+        heatmap=view.heatmap,
+        heatmap_rows=tuple(row_of.get(gene, -1) for gene in view.heatmap_genes),
+        heatmap_names=tuple(symbol or gene for symbol, gene in names),
+        heatmap_samples=tuple(view.heatmap_samples),
+        distances=view.distances,
+        quality=tuple(view.quality),
+        dispersions=_dispersions(view.out_dir / "dispersions.csv"),
+        code=_text(view.out_dir / "analysis.py"),
+        report=_text(view.out_dir / "report.md"),
+        pvalue_reading=str(summary.get("pvalue_reading", "")),
+        timings={str(step): float(s) for step, s in _mapping(manifest.get("timings_s")).items() if _is_number(s)},
+    )
+
+
+def _counts(summary: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    tested = summary.get("n_tested", summary.get("n_genes", 0))
+    return int(tested), int(summary.get("n_significant", 0)), int(summary.get("up", 0)), int(summary.get("down", 0))
+
+
+def _factors(samples: list[str], factors: Mapping[str, list[str]], order: list[str]) -> dict[str, list[str]]:
+    at = {sample: number for number, sample in enumerate(samples)}
+    return {name: [values[at[sample]] if sample in at else "" for sample in order] for name, values in factors.items()}
+
+
+def _colour_by(plan: Plan, factors: Mapping[str, list[str]]) -> str:
+    """The contrast's factor, else the first of the design, else the first with few levels."""
+    wanted = plan.contrast.factor.split(":")[0] if plan.contrast else ""
+    if wanted in factors:
+        return wanted
+    named = [name for name in factors if name in plan.design]
+    few = [name for name, values in factors.items() if 1 < len(set(values)) < len(values)]
+    return (named or few or list(factors) or [""])[0]
+
+
+def _verdict(manifest: Mapping[str, Any]) -> str:
+    policy = _mapping(manifest.get("policy"))
+    if not policy:
+        return "Not recorded."
+    return "Passed: the policy found nothing to refuse." if policy.get("allowed", True) else "Refused by the policy."
+
+
+def _findings(manifest: Mapping[str, Any]) -> tuple[Finding, ...]:
+    found = _mapping(manifest.get("policy")).get("findings", [])
+    fields = ("rule", "line", "column", "message", "remedy")
+    return tuple(
+        Finding(str(one["rule"]), int(one["line"]), int(one["column"]), str(one["message"]), str(one["remedy"]))
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, dict) and all(name in one for name in fields)
+    )
+
+
+def _cautions(plan: Plan, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    told = manifest.get("warnings", [])
+    texts = [caution.text for caution in plan.warnings]
+    texts += [one["text"] if isinstance(one, dict) and "text" in one else str(one)
+              for one in (told if isinstance(told, list) else [])]  # fmt: skip
+    return tuple(dict.fromkeys(texts))
+
+
+def _dispersions(path: Path) -> Dispersions | None:
+    wanted = ("base_mean", "dispersion_gene", "dispersion_trend", "dispersion")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            header = next(rows)
+            places = [header.index(name) for name in wanted]
+            values = np.array([[float(row[at] or "nan") for at in places] for row in rows], dtype=np.float64)
+    except (OSError, ValueError, StopIteration, IndexError):
+        return None  # an older run, or another kind of analysis: the figure is left out
+    return Dispersions(*values.T) if values.size else None
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST_TEXT)
+    except OSError:
+        return ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

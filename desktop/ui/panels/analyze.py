@@ -1,0 +1,468 @@
+"""Analyze: from data and a question to results, on one page and then in tabs. Asks jobs and queries; computes nothing.
+
+Importing this imports neither numpy nor pyqtgraph: the results view is made when there are results, and what it
+needs is imported in a thread meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+
+from desktop.core.errors import AppError
+from desktop.core.jobs import JobError, JobRecord, JobState
+from desktop.studios.omics import queries
+from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
+from desktop.ui.bridge import Bridge
+from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
+from desktop.ui.panels import Panel
+from desktop.ui.panels.analyze_setup import RUN, SetupPage
+from desktop.ui.widgets.banner import Notice
+
+if TYPE_CHECKING:
+    from desktop.ui.itemmodels.run_results import RunResults
+    from desktop.ui.panels.analyze_results import ResultsView
+
+INSPECT, ANALYSE = "omics.inspect_data", "omics.run_analysis"
+
+
+class AnalyzePanel(Panel):
+    """One analysis at a time: a page to set it up, a view of its results."""
+
+    def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._data, self._sheet = "", ""
+        self._allow_net = False
+        self._inspection: Inspection | None = None
+        self._wanted: Plan | None = None  # a plan to show once the data have been looked at again
+        self._job_id, self._job_kind = "", ""
+        self._retry: Callable[[], object] = lambda: None
+        self._turn = 0  # answers to older questions are dropped
+        self._run: RunResults | None = None
+        self.setAcceptDrops(True)
+        self.setAccessibleName("Analyze")
+        self.setup = SetupPage()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.setup)
+        self._results: ResultsView | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.pages)
+        self.setup.questionAsked.connect(self.ask)
+        self.setup.planEdited.connect(lambda: self._bridge.start(self._review()))
+        self.setup.runRequested.connect(self.run)
+        self.setup.stopRequested.connect(self.stop)
+        self.setup.retried.connect(lambda: self._retry())
+        self.setup.openRequested.connect(self.ask_for_file)
+        self.setup.sampleRequested.connect(self.try_sample)
+        self.setup.design.model.undo_stack.indexChanged.connect(lambda _at: self.actionsChanged.emit())
+        self.setup.confirm.toggled.connect(lambda _on: self.actionsChanged.emit())
+        bridge.jobChanged.connect(self._on_job)
+        bridge.jobLogged.connect(self._on_logged)
+
+    # ---- what the frame asks ------------------------------------------------------------------------------------
+
+    def open_data(self, data: str, samples: str = "") -> None:
+        """Look at data: a file, a folder, an accession; a results folder is shown as results."""
+        if (Path(data) / "manifest.json").is_file():
+            self.open_run(data)
+            return
+        self._data, self._sheet, self._inspection, self._wanted = data, samples, None, None
+        self._start_looking()
+
+    def open_run(self, run: str) -> None:
+        """Show a finished run, by its id or its folder."""
+        self._bridge.start(self._open_run(run))
+
+    def new_analysis(self) -> None:
+        """Begin with nothing."""
+        self._turn += 1
+        self._data, self._sheet, self._inspection, self._job_id = "", "", None, ""
+        self.setup.show_idle()
+        self.setup.show_nothing()
+        self.setup.question.clear()
+        self._show_setup()
+
+    def try_sample(self) -> None:
+        """The dataset that comes with Benchtop, and its question."""
+        sample = queries.sample_dataset()
+        self.setup.question.setText(sample.question)
+        self.open_data(str(sample.data), str(sample.samples))
+
+    def actions(self) -> dict[str, Callable[[], object]]:  # type: ignore[override]
+        """Handlers of the commands that make sense now."""
+        stack = self.setup.design.model.undo_stack
+        in_results = self._results is not None and self.pages.currentWidget() is self._results
+        possible: dict[str, tuple[bool, Callable[[], object]]] = {
+            "ui.new_analysis": (True, self.new_analysis),
+            "ui.open_file": (True, self.ask_for_file),
+            "ui.open_folder": (True, self.ask_for_folder),
+            "ui.try_sample": (True, self.try_sample),
+            "ui.run": (not in_results and self.setup.can_run(), self.run),
+            "ui.stop": (bool(self._job_id), self.stop),
+            "ui.rerun": (in_results and self._inspection is not None, self.run),
+            "ui.export_run": (in_results, self.export),
+            "ui.reveal_files": (in_results, self._reveal),
+            "ui.find": (in_results, self._find),
+            "ui.undo": (not in_results and stack.canUndo(), stack.undo),
+            "ui.redo": (not in_results and stack.canRedo(), stack.redo),
+        }
+        return {key: act for key, (now, act) in possible.items() if now}
+
+    def remembered(self) -> dict[str, str]:
+        """What is open, to be opened again at the next start."""
+        shown = self._results is not None and self.pages.currentWidget() is self._results
+        run = str(self._run.out_dir) if self._run is not None and shown else ""
+        tab = self._results.current_tab() if self._results is not None else ""
+        question = self.setup.question.text()
+        return {"data": self._data, "samples": self._sheet, "question": question, "run": run, "tab": tab}
+
+    def recall(self, state: dict[str, str]) -> None:
+        """Open again what was open."""
+        self.setup.question.setText(state.get("question", ""))
+        run, data = state.get("run", ""), state.get("data", "")
+        if run and Path(run).is_dir():
+            self._bridge.start(self._open_run(run, tab=state.get("tab", "")))
+        elif data and Path(data).exists():
+            self.open_data(data, state.get("samples", ""))
+
+    # ---- data and plan ------------------------------------------------------------------------------------------
+
+    def ask(self, question: str) -> None:
+        """Turn a question into a plan, once the data are known."""
+        if self._inspection is not None and question:
+            self._bridge.start(self._plan(question))
+
+    def ask_for_file(self) -> None:
+        """Choose a file to look at."""
+        self._ask_path("Open Data", QFileDialog.FileMode.ExistingFile)
+
+    def ask_for_folder(self) -> None:
+        """Choose a folder to look at."""
+        self._ask_path("Open a Folder of Data", QFileDialog.FileMode.Directory)
+
+    def _ask_path(self, title: str, mode: QFileDialog.FileMode) -> None:
+        dialog = QFileDialog(self.window(), title)
+        dialog.setFileMode(mode)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.open_data(path))
+        dialog.open()
+
+    def _start_looking(self) -> None:
+        self._show_setup()
+        name = Path(self._data).name or self._data
+        self.setup.show_looking(name)
+        self.titleChanged.emit(name)
+        sheet = Path(self._sheet) if self._sheet else None
+        params = InspectParams(data=self._data, samples=sheet, allow_net=self._allow_net)
+        self._retry = self._start_looking
+        self._bridge.start(self._submit(INSPECT, params.model_dump(mode="json")))
+
+    async def _submit(self, kind: str, params: dict[str, Any]) -> None:
+        self._turn += 1
+        turn = self._turn
+        try:
+            job_id = await self._bridge.read(self._bridge.submit, kind, params)
+        except AppError as error:
+            self.setup.show_failure(to_fault(error))
+            return
+        if turn != self._turn:
+            self._bridge.cancel(job_id)
+            return
+        self._job_id, self._job_kind = job_id, kind
+        self.actionsChanged.emit()
+        record = await self._bridge.read(self._bridge.workbench.runtime.job, job_id)
+        if record is not None and self._job_id == job_id:
+            self._on_job(record)
+
+    async def _plan(self, question: str) -> None:
+        assert self._inspection is not None
+        self._turn += 1
+        turn = self._turn
+        self.setup.ask.setEnabled(False)
+        try:
+            plan = await self._bridge.call(plan_question, question, self._inspection, self.setup.table())
+        except AppError as error:
+            if turn == self._turn:
+                self._retry = lambda: self.ask(self.setup.question.text().strip())
+                self.setup.show_failure(to_fault(error))
+            return
+        if turn == self._turn:
+            self._show_plan(plan)
+
+    def _show_plan(self, plan: Plan) -> None:
+        self.setup.show_plan(plan)
+        self.actionsChanged.emit()
+        self._bridge.start(self._review())
+
+    async def _review(self) -> None:
+        plan, samples = self.setup.plan.plan(), self.setup.table()
+        self._turn += 1
+        turn = self._turn
+        review = await self._bridge.call(review_plan, plan, samples)
+        if turn == self._turn:
+            self.setup.show_review(review)
+            self.actionsChanged.emit()
+
+    # ---- run ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run the plan as shown."""
+        if not self.setup.can_run() or not self._data:
+            return
+        plan = self.setup.plan.plan().model_copy(update={"question": self.setup.question.text().strip()})
+        params = AnalysisParams(
+            data=self._data,
+            samples=Path(self._sheet) if self._sheet else None,
+            question=plan.question,
+            plan=plan,
+            sample_table=self.setup.table(),
+            isolation=self.setup.plan.isolation_wish(),
+            allow_net=self._allow_net,
+        )
+        self._show_setup()
+        self._retry = self.run
+        self._bridge.start(self._bridge.read(_warm_up))
+        self._bridge.start(self._submit(ANALYSE, params.model_dump(mode="json")))
+
+    def stop(self) -> None:
+        """Stop the job of this panel."""
+        if self._job_id:
+            self._bridge.cancel(self._job_id)
+
+    def _on_job(self, job: JobRecord) -> None:
+        if job.id != self._job_id:
+            return
+        if not job.state.is_final:
+            self.setup.show_job(job)
+            return
+        self._job_id = ""
+        self.setup.show_idle()
+        self.actionsChanged.emit()
+        if job.state is JobState.DONE and job.result is not None:
+            if job.kind == INSPECT:
+                self._on_inspected(Inspection.model_validate(job.result))
+            else:
+                self._bridge.start(self._open_run(str(job.result["out_dir"])))
+        elif job.state is JobState.CANCELLED:
+            self.setup.steps.set_step(RUN, "ahead")
+            self.setup.show_failure(JobError("app.cancelled", "Stopped.", "Nothing was kept of it.", retryable=True))
+        else:
+            missing = JobError("app.interrupted", "The job was interrupted.", "Run it again.", retryable=True)
+            self.setup.show_failure(job.error or missing)
+
+    def _on_logged(self, job_id: str, lines: list[str]) -> None:
+        if job_id == self._job_id and self._job_kind == ANALYSE:
+            self.setup.progress.note_lines(lines)
+
+    def _on_inspected(self, found: Inspection) -> None:
+        self._inspection = found
+        self.setup.show_inspection(found)
+        self.titleChanged.emit(found.accession or found.title or Path(self._data).name)
+        wanted, self._wanted = self._wanted, None
+        question = self.setup.question.text().strip()
+        if wanted is not None:
+            self._show_plan(wanted)
+        elif question:
+            self.ask(question)
+        else:
+            self.setup.question.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    # ---- results ------------------------------------------------------------------------------------------------
+
+    async def _open_run(self, run: str, tab: str = "") -> None:
+        self._turn += 1
+        turn = self._turn
+        bench = self._bridge.workbench
+        try:
+            folder = Path(run)
+            if not folder.is_dir():
+                folder = Path((await self._bridge.read(queries.find_run, bench.store, run)).out_dir)
+            await self._bridge.read(_warm_up)
+            from desktop.ui.itemmodels.run_results import load_run_results
+
+            results = await self._bridge.call(load_run_results, folder)
+        except AppError as error:
+            self._retry = lambda: self.open_run(run)
+            self._show_setup()
+            self.setup.show_failure(to_fault(error))
+            return
+        log: list[str] = []
+        with contextlib.suppress(AppError):
+            log = await self._bridge.read(bench.runtime.log_lines, results.run_id, 5000)
+        if turn == self._turn:
+            self._show_results(results, log, tab)
+
+    def _show_results(self, results: RunResults, log: list[str], tab: str) -> None:
+        from desktop.ui.panels.analyze_results import ResultsView
+
+        self._run = results
+        if self._results is None:
+            self._results = ResultsView()
+            self._results.exportRequested.connect(self._ask_export)
+            self._results.planRequested.connect(self.back_to_plan)
+            self._results.compareRequested.connect(self._ask_compare)
+            self.pages.addWidget(self._results)
+        self._results.set_results(results, log)
+        if tab:
+            self._results.show_tab(tab)
+        self.pages.setCurrentWidget(self._results)
+        self.titleChanged.emit(results.plan.question or results.out_dir.name)
+        self.actionsChanged.emit()
+
+    @property
+    def results(self) -> ResultsView | None:
+        """The results view, once there were results."""
+        return self._results
+
+    def back_to_plan(self) -> None:
+        """From the results to the plan they came from; the data are looked at again when need be."""
+        self._show_setup()
+        if self._inspection is None and self._run is not None:
+            self._bridge.start(self._restore(self._run))
+
+    async def _restore(self, run: RunResults) -> None:
+        record = await self._bridge.read(self._bridge.workbench.runtime.job, run.run_id)
+        if record is None or not record.params.get("data"):
+            self.noticed.emit(Notice("The data of this run are not known here.", "Open them to plan again.", "info"))
+            return
+        self.setup.question.setText(run.plan.question)
+        self.open_data(str(record.params["data"]), str(record.params.get("samples") or ""))
+        self._wanted = run.plan
+
+    def export(self) -> None:
+        """Copy the run's folder elsewhere."""
+        dialog = QFileDialog(self.window(), "Export Run To")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.export_to(Path(folder))))
+        dialog.open()
+
+    async def export_to(self, folder: Path) -> None:
+        """Copy the run's folder into `folder`, whole or not at all."""
+        if self._run is None:
+            return
+        try:
+            made = await self._bridge.read(_copy_run, self._run.out_dir, folder)
+        except OSError as error:
+            self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
+        else:
+            self.noticed.emit(Notice(f"Exported to {made}.", tone="done"))
+
+    def _ask_export(self) -> None:
+        dialog = QFileDialog(self.window(), "Export Genes", "genes.csv")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self._bridge.start(self.export_genes(Path(path))))
+        dialog.open()
+
+    async def export_genes(self, path: Path) -> None:
+        """Write the genes as the table shows them."""
+        if self._results is None or self._run is None:
+            return
+        keys, rows = self._results.shown_genes()
+        try:
+            await self._bridge.read(_write_genes, path, self._run, keys, rows)
+        except OSError as error:
+            self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
+        else:
+            self.noticed.emit(Notice(f"{len(rows):,} genes written to {path.name}.", tone="done"))
+
+    def _ask_compare(self) -> None:
+        dialog = QFileDialog(self.window(), "Compare with Results Folder")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.compare_with)
+        dialog.open()
+
+    def compare_with(self, other: str) -> None:
+        """Compare the run shown with another run's folder or id; the report opens when it is done."""
+        if self._run is not None:
+            params = {"left": str(self._run.out_dir), "right": other}
+            self._bridge.start(self._compare(params))
+
+    async def _compare(self, params: dict[str, Any]) -> None:
+        try:
+            await self._bridge.read(self._bridge.submit, "omics.compare_runs", params)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
+        else:
+            self.noticed.emit(Notice("Comparing. The result will be in Activity.", tone="info"))
+
+    def _find(self) -> None:
+        if self._results is not None:
+            self._results.find_genes()
+
+    def _reveal(self) -> None:
+        if self._run is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._run.out_dir)))
+
+    def _show_setup(self) -> None:
+        self.pages.setCurrentWidget(self.setup)
+        self.actionsChanged.emit()
+
+    # ---- drops --------------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped_paths(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = dropped_paths(event)
+        if paths:
+            event.acceptProposedAction()
+            self.open_data(*paths[:2])
+
+
+def dropped_paths(event: QDropEvent) -> list[str]:
+    """Local files of a drop: the data first, then a sample sheet where one came along."""
+    data = event.mimeData()
+    paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
+    words = ("sample", "meta", "pheno", "coldata", "design", "sheet")
+    return sorted(paths, key=lambda path: any(word in Path(path).name.lower() for word in words))
+
+
+def _warm_up() -> None:
+    """Import what the results view needs, in a thread, so that showing it does not wait."""
+    import importlib
+
+    for name in ("numpy", "pyqtgraph", "desktop.ui.panels.analyze_results"):
+        importlib.import_module(name)
+
+
+def _copy_run(out_dir: Path, folder: Path) -> Path:
+    import shutil
+
+    target = folder / out_dir.name
+    number = 2
+    while target.exists():
+        target = folder / f"{out_dir.name} {number}"
+        number += 1
+    part = folder / f".{target.name}.part"
+    try:
+        shutil.copytree(out_dir, part)
+        part.rename(target)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return target
+
+
+def _write_genes(path: Path, run: RunResults, keys: list[str], rows: list[int]) -> None:
+    from desktop.ui.itemmodels.gene_results import table_text
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(table_text(run.genes, keys, rows, separator=","), encoding="utf-8", newline="")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

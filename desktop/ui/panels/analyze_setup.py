@@ -1,0 +1,286 @@
+"""The page before the results: question and data, design, plan, run. Shows and collects; the panel does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop.core.jobs import JobError, JobRecord
+from desktop.studios.omics.schema import Inspection, Plan, SampleTable
+from desktop.ui import theme
+from desktop.ui.itemmodels.plan_review import PlanReview
+from desktop.ui.widgets.data_summary import DataSummary
+from desktop.ui.widgets.design_grid import DesignGrid
+from desktop.ui.widgets.empty_state import EmptyState
+from desktop.ui.widgets.notices import CautionList, FailureNotice
+from desktop.ui.widgets.plan_editor import PlanEditor
+from desktop.ui.widgets.run_progress import RunProgress
+from desktop.ui.widgets.steps_bar import StepsBar
+
+DATA, DESIGN, PLAN, RUN = range(4)
+_WIDEST = 980  # pixels of the page's column
+_CHECK_MS = 250  # after the last edit, before the plan is looked over
+
+
+class SetupPage(QWidget):
+    """questionAsked(str); planEdited(), a moment after the last edit of plan or samples; runRequested();
+    stopRequested(); retried(); openRequested() and sampleRequested() from the empty state."""
+
+    questionAsked = Signal(str)
+    planEdited = Signal()
+    runRequested = Signal()
+    stopRequested = Signal()
+    retried = Signal()
+    openRequested = Signal()
+    sampleRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._has_plan = False
+        self._review = PlanReview()
+        self._is_busy = False
+        self.steps = StepsBar(("Data", "Design", "Plan", "Run"))
+        self.steps.stepChosen.connect(self._scroll_to)
+        self.question = QLineEdit(
+            clearButtonEnabled=True, placeholderText="Which genes does dexamethasone change, accounting for cell line?"
+        )
+        self.question.setAccessibleName("Question")
+        self.question.setFont(theme.scaled(self.font(), 1.15))
+        self.question.setMinimumHeight(34)
+        self.ask = QPushButton("Plan It", autoDefault=False)
+        self.ask.setToolTip("Turn the question into a plan (Return)")
+        self.ask.clicked.connect(self._on_ask)
+        self.question.returnPressed.connect(self._on_ask)
+        self.empty = EmptyState(
+            "Drop a table of counts, a folder of GEO files or a results folder here, and ask in one sentence.",
+            icon="drop",
+            button="Open Data…",
+            sample="Try the airway sample",
+            is_drop_zone=True,
+        )
+        self.empty.chosen.connect(self.openRequested)
+        self.empty.sampleChosen.connect(self.sampleRequested)
+        self.data = DataSummary()
+        self.design = DesignGrid()
+        self.proposal = QLabel(wordWrap=True)
+        self.proposal.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.plan = PlanEditor()
+        self.cautions = CautionList()
+        self.confirm = QCheckBox("I have read this. Run anyway.")
+        self.confirm.hide()
+        self.fault = FailureNotice()
+        self.fault.setAccessibleName("What is wrong with the plan")
+        self.run_button = QPushButton("Run", autoDefault=True)
+        self.run_button.setToolTip("Run the analysis")
+        self.progress = RunProgress()
+        self.failure = FailureNotice()
+        self._checking = QTimer(self, singleShot=True, interval=_CHECK_MS)
+        self._checking.timeout.connect(self.planEdited)
+        self._lay_out()
+        self._listen()
+        self.show_nothing()
+
+    # ---- states -------------------------------------------------------------------------------------------------
+
+    def show_nothing(self) -> None:
+        """No data yet."""
+        self._has_plan = False
+        for section in self._sections:
+            section.hide()
+        self.failure.hide()
+        self.progress.hide()
+        self.empty.show()
+        for step in (DESIGN, PLAN, RUN):
+            self.steps.set_step(step, "ahead")
+        self.steps.set_step(DATA, "here")
+        self._update()
+
+    def show_looking(self, name: str) -> None:
+        """The data are being read."""
+        self.show_nothing()
+        self.empty.hide()
+        self.steps.set_step(DATA, "here", name)
+
+    def show_inspection(self, found: Inspection) -> None:
+        """The data are known; the design can be edited."""
+        self.empty.hide()
+        self.progress.hide()
+        self.failure.hide()
+        self.data.show_inspection(found)
+        self.design.model.set_table(found.samples)
+        texts = [reason.text for reason in found.proposal.reasons]
+        self.proposal.setText(" ".join(dict.fromkeys(texts)))
+        self.proposal.setVisible(bool(texts))
+        self._sections[DATA].show()
+        self._sections[DESIGN].setVisible(bool(found.samples.samples))
+        size = f"{found.accession} {len(found.samples.samples)} × {found.n_genes:,}".strip()
+        self.steps.set_step(DATA, "attention" if any(w.blocks for w in found.warnings) else "done", size)
+        self.steps.set_step(DESIGN, "here")
+        self._update()
+
+    def show_plan(self, plan: Plan) -> None:
+        """A plan to look over and edit."""
+        self._has_plan = True
+        self.failure.hide()
+        self.confirm.setChecked(False)
+        self.plan.set_plan(plan, self.design.model.table())
+        self._sections[PLAN].show()
+        self._sections[RUN].show()
+        self.show_review(PlanReview(tuple(plan.warnings)))
+
+    def show_review(self, review: PlanReview) -> None:
+        """What was found in the plan as it is now."""
+        self._review = review
+        self.cautions.show_cautions(review.cautions)
+        self.confirm.setVisible(review.is_blocked)
+        if review.fault is None:
+            self.fault.hide()
+        else:
+            self.fault.show_failure(review.fault, can_retry=False)
+        if review.reading or review.counts:
+            self.design.counts.show_counts(review.factors, review.counts, review.reading)
+        formula = self.plan.plan().design
+        self.steps.set_step(DESIGN, "done" if review.fault is None else "attention", formula)
+        contrast = self.plan.plan().contrast
+        standing = "attention" if review.fault is not None or review.is_blocked else "done"
+        self.steps.set_step(PLAN, standing, str(contrast) if contrast else "")  # type: ignore[arg-type]
+        self._update()
+
+    def show_job(self, job: JobRecord) -> None:
+        """A job of this page is waiting or running."""
+        self._is_busy = True
+        self.failure.hide()
+        self.progress.show()
+        self.progress.show_job(job)
+        if job.kind.endswith("run_analysis"):
+            self.steps.set_step(RUN, "here", f"{job.done_frac:.0%}")
+        self._update()
+
+    def show_idle(self) -> None:
+        """No job of this page is running."""
+        self._is_busy = False
+        self.progress.hide()
+        self._update()
+
+    def show_failure(self, error: JobError) -> None:
+        """The last job did not end well."""
+        self.show_idle()
+        self.failure.show_failure(error)
+        self._scroll.ensureWidgetVisible(self.failure)
+
+    # ---- what there is ------------------------------------------------------------------------------------------
+
+    def table(self) -> SampleTable:
+        """The samples as edited."""
+        return self.design.model.table()
+
+    def can_run(self) -> bool:
+        """Whether the plan may run as it is."""
+        answered = not self._review.is_blocked or self.confirm.isChecked()
+        return self._has_plan and not self._is_busy and self._review.fault is None and answered
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self.design.model.tableChanged.connect(self._on_table)
+        self.plan.planEdited.connect(self._on_edit)
+        self.confirm.toggled.connect(lambda _on: self._update())
+        self.run_button.clicked.connect(self.runRequested)
+        self.progress.stopRequested.connect(self.stopRequested)
+        self.failure.retried.connect(self.retried)
+
+    def _on_table(self) -> None:
+        if self._has_plan:
+            self.plan.set_samples(self.design.model.table())
+            self._on_edit()
+
+    def _on_edit(self) -> None:
+        self.confirm.setChecked(False)
+        self._checking.start()
+
+    def _on_ask(self) -> None:
+        self.questionAsked.emit(self.question.text().strip())
+
+    def _update(self) -> None:
+        self.run_button.setEnabled(self.can_run())
+        self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
+
+    def _scroll_to(self, step: int) -> None:
+        self._scroll.ensureWidgetVisible(self._sections[step], 0, 40)
+        self._sections[step].setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _lay_out(self) -> None:
+        run_row = QHBoxLayout()
+        run_row.addWidget(self.run_button)
+        run_row.addStretch()
+        self._sections = [
+            _section("1 · Data", (self.data,)),
+            _section("2 · Design", (self.proposal, self.design)),
+            _section("3 · Plan", (self.plan, self.cautions, self.confirm, self.fault)),
+            _section("4 · Run", (run_row,)),
+        ]
+        ask_row = QHBoxLayout()
+        ask_row.addWidget(self.question, 1)
+        ask_row.addWidget(self.ask)
+        page = QWidget()
+        page.setMaximumWidth(_WIDEST)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(theme.MARGIN, theme.MARGIN, theme.MARGIN, theme.MARGIN)
+        column.setSpacing(theme.MARGIN)
+        column.addLayout(ask_row)
+        column.addWidget(self.empty, 1)
+        for section in self._sections:
+            column.addWidget(section)
+        column.addWidget(self.progress)
+        column.addWidget(self.failure)
+        column.addStretch()
+        outer = QWidget()
+        row = QHBoxLayout(outer)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(page, 1000)
+        row.addStretch(1)
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(outer)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._scroll.setAccessibleName("Set up the analysis")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.steps)
+        layout.addWidget(self._scroll, 1)
+
+
+def _section(title: str, parts: Sequence[QWidget | QHBoxLayout]) -> QWidget:
+    section = QWidget()
+    section.setAccessibleName(title)
+    heading = QLabel(title)
+    heading.setFont(theme.scaled(section.font(), 1.08, bold=True))
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    column = QVBoxLayout(section)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(theme.GAP)
+    column.addWidget(line)
+    column.addWidget(heading)
+    for part in parts:
+        if isinstance(part, QWidget):
+            column.addWidget(part)
+        else:
+            column.addLayout(part)
+    return section
