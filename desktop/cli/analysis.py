@@ -8,7 +8,6 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from desktop.cli.output import DONE, CommandError, ask, is_interactive, print_js
 
 if TYPE_CHECKING:
     from desktop.cli.house import Bench, House
+    from desktop.studios.omics.schema import Inspection, Plan
 
 _ACCESSION = re.compile(r"[A-Za-z]{2,6}\d+\Z|https?://")
 
@@ -167,16 +167,35 @@ def _may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> boo
 
 
 def _agree_on_plan(bench: Bench, params: dict[str, Any]) -> None:
-    """Show what would be done; CancelledByUserError when that is not wanted."""
-    record = run_job(bench.workbench.runtime, "omics.plan_analysis", params, is_quiet=False)
-    plan = record.result or {}
-    _print_plan(plan)
-    if not ask("Run it?", default=True):
+    """Show what would be done and take the answer into `params`; CancelledByUserError when it is not wanted."""
+    from desktop.studios.omics.schema import Inspection
+
+    runtime = bench.workbench.runtime
+    looked = {name: params[name] for name in ("data", "samples", "allow_net")}
+    found = Inspection.model_validate(run_job(runtime, "omics.inspect_data", looked, is_quiet=False).result)
+    plan = runtime.call(_plan_of, found, params).result()
+    _print_plan(plan.model_dump(mode="json"), [caution.text for caution in found.warnings])
+    if not ask("Run it?", default=not any(caution.blocks for caution in (*plan.warnings, *found.warnings))):
         raise cancelled()
-    params["plan"] = plan
+    params["plan"] = plan.model_dump(mode="json")
 
 
-def _print_plan(plan: dict[str, Any]) -> None:
+def _plan_of(found: Inspection, params: dict[str, Any]) -> Plan:
+    """The plan for what was typed. For a child process: it imports numerics."""
+    from desktop.studios.omics import queries
+    from desktop.studios.omics.schema import Contrast
+
+    return queries.make_plan(
+        params["question"],
+        found,
+        design=params["design"],
+        contrast=Contrast(**params["contrast"]) if params["contrast"] else None,
+        alpha=params["alpha"],
+        lfc_threshold=params["lfc_threshold"],
+    )
+
+
+def _print_plan(plan: dict[str, Any], cautions: list[str]) -> None:
     from rich.text import Text
 
     contrast, err = plan.get("contrast"), stderr_console()
@@ -187,7 +206,7 @@ def _print_plan(plan: dict[str, Any]) -> None:
     err.print(Text(f"  alpha     {plan.get('alpha')}, minimum log2 fold change {plan.get('lfc_threshold')}"))
     for reason in plan.get("reasons", []):
         err.print(Text(f"  {reason['about']}: {reason['text']}", style="dim"))
-    _print_warnings([caution["text"] for caution in plan.get("warnings", [])])
+    _print_warnings([*cautions, *(caution["text"] for caution in plan["warnings"] if caution["text"] not in cautions)])
 
 
 def _print_inspection(found: dict[str, Any]) -> None:
@@ -230,17 +249,13 @@ def _say_beside(bench: Bench) -> None:
 
 
 def _run_folder(house: House, name: str) -> str:
-    """The folder of a run id, looked up in the store; anything else is left to the job."""
+    """The folder of a run id, looked up in the person's store; anything else is left to the job."""
+    from desktop.studios.omics import queries
+    from desktop.studios.omics.errors import UnknownRunError
+
     if Path(name).expanduser().is_dir():
         return str(Path(name).expanduser().absolute())
-    with house.open_reader() as reader:
-        for job in _finished(reader):
-            if name in (job["run_id"], job["job_id"]):
-                return str(job["out_dir"])
+    with house.open_reader() as reader, contextlib.suppress(UnknownRunError):
+        if reader:
+            return queries.find_run(reader.store, name).out_dir
     return name
-
-
-def _finished(reader: Any) -> Iterator[dict[str, Any]]:
-    for record in reader.runtime.jobs(limit=100_000) if reader else ():
-        with contextlib.suppress(KeyError, TypeError):
-            yield {"job_id": record.id, "run_id": record.result["run_id"], "out_dir": record.result["out_dir"]}

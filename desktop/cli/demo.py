@@ -11,23 +11,21 @@ from typing import TYPE_CHECKING
 from desktop.cli.analysis import print_result
 from desktop.cli.follow import run_job
 from desktop.cli.output import DONE, CommandError, print_json
-from desktop.core.paths import resources_dir
+from desktop.studios.omics import queries
 
 if TYPE_CHECKING:
     from desktop.cli.house import House
 
-QUESTION = "Which genes change with dexamethasone, allowing for the cell line?"
-
 
 def demo(house: House, out: Path, *, as_json: bool) -> int:
     """Run, print the summary, open the window where there is a display."""
-    sample = resources_dir() / "samples" / "airway"
+    sample = queries.sample_dataset()
     out = out.absolute()
     _make_room(out)
     params = {
-        "data": str(sample / "counts.csv.gz"),
-        "samples": str(sample / "samples.csv"),
-        "question": QUESTION,
+        "data": str(sample.data),
+        "samples": str(sample.samples),
+        "question": sample.question,
         "out_dir": str(out),
     }
     with house.open_bench(may_stand_beside=True) as bench:

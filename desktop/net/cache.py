@@ -106,21 +106,38 @@ class ContentCache:
 
     @contextlib.asynccontextmanager
     async def turn(self, url: str) -> AsyncIterator[None]:
-        """One download of an address at a time, over all tasks, threads and processes."""
+        """One download of an address at a time, over all tasks, threads and processes. The lock file goes with it."""
         try:
-            handle = os.open(self.partial(url).with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            handle = self._try_lock(url)
+            while handle is None:
+                await asyncio.sleep(0.05)
+                handle = self._try_lock(url)
         except OSError as fault:
             raise disk_fault(fault) from None
         try:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await asyncio.sleep(0.05)
             yield
         finally:
+            self._lock_file(url).unlink(missing_ok=True)
             os.close(handle)
+
+    def _try_lock(self, url: str) -> int | None:
+        """An open handle that holds the lock, or None while somebody else does."""
+        path = self._lock_file(url)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle).st_ino == path.stat().st_ino:  # not one that its owner has just removed
+                return handle
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        return None
+
+    def _lock_file(self, url: str) -> Path:
+        return self.partial(url).with_suffix(".lock")
 
     def _index(self, url: str) -> Path:
         return self.folder / "index" / f"{_name(url)}.json"

@@ -39,7 +39,7 @@ def _data(server: GeoServer) -> None:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
 async def test_a_fetched_file_is_answered_from_the_cache_afterwards(server: GeoServer, make_net: MakeNet) -> None:
