@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPalette, QStandardItem, QStandardItemModel
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPalette, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QFrame,
     QLineEdit,
@@ -49,7 +49,9 @@ def ranked(entries: Sequence[Entry], query: str) -> list[Entry]:
         starts = tuple(title.split())
         if all(any(start.startswith(word) for start in starts) for word in words):
             return 1
-        return 2 if all(word in title for word in words) else 3
+        if all(word in title for word in words):
+            return 2
+        return 3 if all(word in f"{title} {entry.aside.casefold()}" for word in words) else 4
 
     scored = [(found, n) for n, entry in enumerate(entries) if (found := score(entry)) is not None]
     return [entries[n] for _, n in sorted(scored)][:LIMIT]
@@ -62,9 +64,6 @@ class Palette(QFrame):
         super().__init__(window)
         self.setObjectName("palette")
         self.setAccessibleName("Find anything")
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setAutoFillBackground(True)
-        self.setBackgroundRole(QPalette.ColorRole.Base)
         self._make_entries = make_entries
         self._before: QWidget | None = None
         self._entries: list[Entry] = []
@@ -87,7 +86,7 @@ class Palette(QFrame):
         line.setFrameShape(QFrame.Shape.HLine)
         line.setForegroundRole(QPalette.ColorRole.Mid)
         column = QVBoxLayout(self)
-        column.setContentsMargins(1, 1, 1, 6)
+        column.setContentsMargins(4, 2, 4, 6)
         column.setSpacing(0)
         column.addWidget(self._field)
         column.addWidget(line)
@@ -131,6 +130,7 @@ class Palette(QFrame):
             self._model.appendRow(item)
         if self._entries:
             self._list.setCurrentIndex(self._model.index(0, 0))
+        self._place()
 
     def _do(self, row: int) -> None:
         if 0 <= row < len(self._entries):
@@ -146,8 +146,16 @@ class Palette(QFrame):
     def _place(self) -> None:
         window = self.window()
         width = min(620, window.width() - 48)
-        height = min(420, window.height() - 120)
+        rows = max(1, self._model.rowCount())
+        height = min(self._field.sizeHint().height() + 18 + rows * (theme.ROW + 2), 420, window.height() - 120)
         self.setGeometry(QRect((window.width() - width) // 2, 64, width, height))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self.palette().color(QPalette.ColorRole.Mid))
+        painter.setBrush(self.palette().color(QPalette.ColorRole.Base))
+        painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 9, 9)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and watched is self.window() and self.isVisible():

@@ -48,18 +48,18 @@ _LIGHT = {
     _Role.ToolTipText: "#1c1d20",
 }
 _DARK = {
-    _Role.Window: "#222327",
+    _Role.Window: "#2a2b2f",
     _Role.WindowText: "#e9e9ec",
-    _Role.Base: "#191a1d",
-    _Role.AlternateBase: "#1e1f23",
+    _Role.Base: "#1d1e21",
+    _Role.AlternateBase: "#222327",
     _Role.Text: "#e9e9ec",
-    _Role.PlaceholderText: "#9b9da5",
-    _Role.Button: "#33353b",
+    _Role.PlaceholderText: "#a2a4ac",
+    _Role.Button: "#3c3e45",
     _Role.ButtonText: "#e9e9ec",
     _Role.BrightText: "#ffffff",
-    _Role.Light: "#45474f",
-    _Role.Midlight: "#3b3d44",
-    _Role.Mid: "#4a4c54",
+    _Role.Light: "#4d4f58",
+    _Role.Midlight: "#44464e",
+    _Role.Mid: "#53555e",
     _Role.Dark: "#141518",
     _Role.Shadow: "#0b0c0e",
     _Role.Highlight: "#2f6bd0",
@@ -191,11 +191,12 @@ def icon(name: str, palette: QPalette | None = None) -> QIcon:
     """The template icon `resources/icons/<name>.svg` in the colours of the palette. Ask again when it changes."""
     colours = palette or QApplication.palette()
     made = QIcon()
-    for mode, group in (
-        (QIcon.Mode.Normal, QPalette.ColorGroup.Active),
-        (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled),
+    for mode, group, role in (
+        (QIcon.Mode.Normal, QPalette.ColorGroup.Active, _Role.ButtonText),
+        (QIcon.Mode.Disabled, QPalette.ColorGroup.Disabled, _Role.ButtonText),
+        (QIcon.Mode.Selected, QPalette.ColorGroup.Active, _Role.HighlightedText),
     ):
-        made.addPixmap(pixmap(name, QSize(18, 18), colours.color(group, _Role.ButtonText)), mode)
+        made.addPixmap(pixmap(name, QSize(18, 18), colours.color(group, role)), mode)
     return made
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHeaderView, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop import studios
 from desktop.core.errors import AppError
@@ -30,6 +30,7 @@ from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.inspector import Inspected, Operation
 from desktop.ui.widgets.progress import ProgressDelegate
+from desktop.ui.widgets.segments import Segments
 from desktop.ui.widgets.table_view import TableView
 
 LOG_TAIL = 200
@@ -48,12 +49,7 @@ class ActivityPanel(Panel):
         self.model = JobsTableModel({studio.key: studio.title for studio in studios.studios()}, self)
         self._shown = JobsFilterModel(self)
         self._shown.setSourceModel(self.model)
-        self.groups = QTabBar()
-        self.groups.setAccessibleName("Which jobs")
-        self.groups.setDrawBase(False)
-        self.groups.setExpanding(False)
-        for key in _GROUP_KEYS:
-            self.groups.addTab(key or "All")
+        self.groups = Segments("Which jobs", [key or "All" for key in _GROUP_KEYS])
         self.table = TableView("Jobs", self._as_text)
         self.table.setModel(self._shown)
         self.table.setSelectionMode(TableView.SelectionMode.SingleSelection)
@@ -70,9 +66,13 @@ class ActivityPanel(Panel):
         self._pages.addWidget(self.table)
         self._pages.addWidget(self._empty)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.groups)
+        top = QHBoxLayout()
+        top.setContentsMargins(theme.GAP, 4, theme.GAP, 4)
+        top.addWidget(self.groups)
+        top.addStretch(1)
+        layout.addLayout(top)
         layout.addWidget(self._pages, 1)
         self.groups.currentChanged.connect(self._on_group)
         self.table.linesSelected.connect(self._on_selected)

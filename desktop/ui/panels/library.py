@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QSplitter,
     QStackedWidget,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -47,6 +46,7 @@ from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.inspector import Inspected, Operation
 from desktop.ui.widgets.preview import Preview
+from desktop.ui.widgets.segments import Segments
 from desktop.ui.widgets.table_view import TableView
 
 PREVIEWS = ("right", "below", "off")
@@ -67,17 +67,13 @@ class LibraryPanel(Panel):
         self.model = LibraryTableModel(self)
         self._shown = LibraryFilterModel(self)
         self._shown.setSourceModel(self.model)
-        self.scopes = QTabBar()
-        self.scopes.setAccessibleName("Scope")
-        self.scopes.setDrawBase(False)
-        self.scopes.setExpanding(False)
-        for scope in SCOPES:
-            self.scopes.addTab(scope)
+        self.scopes = Segments("Scope", SCOPES)
         self.search = QLineEdit()
         self.search.setAccessibleName("Search the library")
         self.search.setPlaceholderText("Search the library")
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(260)
+        self.search.setTextMargins(4, 2, 4, 2)
         self.table = _LibraryTable(self._as_text)
         self.table.setModel(self._shown)
         self.table.setSortingEnabled(True)
@@ -88,7 +84,7 @@ class LibraryPanel(Panel):
         header.setMinimumSectionSize(28)
         header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(STAR, QHeaderView.ResizeMode.Fixed)
-        for column, width in ((STAR, 30), (KIND, 76), (SOURCE, 112), (YEAR, 60), (STATE, 76)):
+        for column, width in ((STAR, 30), (KIND, 68), (SOURCE, 104), (YEAR, 56), (STATE, 68)):
             self.table.setColumnWidth(column, width)
         self.preview = Preview()
         self.split = QSplitter(Qt.Orientation.Horizontal)
@@ -110,7 +106,7 @@ class LibraryPanel(Panel):
         for page in (self.split, self._empty, self._nothing):
             self._pages.addWidget(page)
         top = QHBoxLayout()
-        top.setContentsMargins(0, 4, theme.MARGIN, 4)
+        top.setContentsMargins(theme.GAP, 4, theme.MARGIN, 4)
         top.addWidget(self.scopes)
         top.addStretch(1)
         top.addWidget(self.search, 1)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QListWidget,
     QPushButton,
     QScrollArea,
     QStackedWidget,
@@ -26,16 +25,17 @@ from desktop.ui.actions import COMMANDS, MENUS
 from desktop.ui.bridge import Bridge
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.form import SettingRow
+from desktop.ui.widgets.sidebar import Section, Sidebar
 
-# page → (sections of the settings file, sentence at its head)
-PAGES: dict[str, tuple[tuple[str, ...], str]] = {
-    "General": (("general",), "How Benchtop looks and when it calls for attention."),
-    "Analyses": (("omics",), "Defaults of an analysis; a plan may change them for one run."),
-    "Storage": (("storage",), "Where your data, runs and settings are kept."),
-    "Connections": (("net",), "Addresses and patience. Nothing here leaves the machine by itself."),
-    "Sandbox": (("sandbox",), "Where scripts run, shut off from your files and the network."),
-    "Privacy": ((), "What may leave this machine."),
-    "Shortcuts": ((), "Every command is in the menus and in Find Anything."),
+# page → (icon, sections of the settings file, sentence at its head)
+PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "General": ("settings", ("general",), "How Benchtop looks and when it calls for attention."),
+    "Analyses": ("analyze", ("omics",), "Defaults of an analysis; a plan may change them for one run."),
+    "Storage": ("storage", ("storage",), "Where your data, runs and settings are kept."),
+    "Connections": ("connections", ("net",), "Addresses and patience. Nothing here leaves the machine by itself."),
+    "Sandbox": ("sandbox", ("sandbox",), "Where scripts run, shut off from your files and the network."),
+    "Privacy": ("privacy", (), "What may leave this machine."),
+    "Shortcuts": ("shortcuts", (), "Every command is in the menus and in Find Anything."),
 }
 MOVED = {("net", "mode"): "Privacy", ("net", "allowed"): "Privacy", ("net", "email"): "Privacy"}
 
@@ -52,11 +52,9 @@ class SettingsWindow(QWidget):
         self._bridge = bridge
         self._rows: dict[tuple[str, str], SettingRow] = {}
         self._columns: dict[str, QVBoxLayout] = {}
-        self.list = QListWidget()
+        self.list = Sidebar([Section(name, name, icon, "") for name, (icon, _, _) in PAGES.items()])
         self.list.setAccessibleName("Settings sections")
-        self.list.setFixedWidth(150)
-        self.list.setFrameShape(QFrame.Shape.NoFrame)
-        self.list.viewport().setBackgroundRole(QPalette.ColorRole.Window)
+        self.list.setFixedWidth(164)
         self._pages, self._banner = QStackedWidget(), Banner()
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
@@ -64,25 +62,27 @@ class SettingsWindow(QWidget):
         right.addWidget(self._banner)
         right.addWidget(self._pages, 1)
         row = QHBoxLayout(self)
-        row.setContentsMargins(theme.GAP, theme.GAP, 0, 0)
-        row.setSpacing(theme.GAP)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
         row.addWidget(self.list)
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.VLine)
+        line.setForegroundRole(QPalette.ColorRole.Mid)
+        row.addWidget(line)
         row.addLayout(right, 1)
         fields = bridge.workbench.settings.fields()
-        for name, (sections, words) in PAGES.items():
+        for name, (_, sections, words) in PAGES.items():
             self._add_page(name, words, [f for f in fields if MOVED.get((f.section, f.field)) == name
                                          or (f.section in sections and (f.section, f.field) not in MOVED)])  # fmt: skip
-        for item in range(self.list.count()):
-            self.list.item(item).setSizeHint(QSize(120, theme.ROW + 2))
-        self.list.currentRowChanged.connect(self._pages.setCurrentIndex)
-        self.list.setCurrentRow(0)
+        self.list.sectionChosen.connect(lambda name: self._pages.setCurrentIndex(list(PAGES).index(name)))
+        self.list.choose("General")
         bridge.settingsChanged.connect(self._on_settings)
         self._on_settings(bridge.workbench.settings.fault)
 
     def open_at(self, page: str = "") -> None:
         """Show the window, at a page if one is named."""
         if page in PAGES:
-            self.list.setCurrentRow(list(PAGES).index(page))
+            self.list.choose(page)
         self.show()
         self.raise_()
         self.activateWindow()
@@ -90,8 +90,6 @@ class SettingsWindow(QWidget):
 
     def _add_page(self, name: str, words: str, fields: list[SettingField]) -> None:
         page = QWidget()
-        page.setAutoFillBackground(True)
-        page.setBackgroundRole(QPalette.ColorRole.Base)
         column = QVBoxLayout(page)
         column.setContentsMargins(20, 16, 20, 16)
         column.setSpacing(theme.MARGIN)
@@ -129,7 +127,6 @@ class SettingsWindow(QWidget):
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(page)
         self._pages.addWidget(scroll)
-        self.list.addItem(name)
 
     def _folders(self) -> QFormLayout:
         form = QFormLayout()
@@ -175,7 +172,7 @@ class SettingsWindow(QWidget):
             self._state.removeRow(0)
         for checkup in found:
             words = {True: "✓", False: "✗", None: "△"}[checkup.ok]
-            text = f"{words} {checkup.detail}" + (f"\n{checkup.remedy}" if checkup.remedy else "")
+            text = f"{words} {checkup.detail}" + (f"\n{checkup.remedy}" if checkup.remedy and not checkup.ok else "")
             self._state.addRow(f"{checkup.name}:", _selectable(text))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

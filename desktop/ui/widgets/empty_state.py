@@ -31,18 +31,19 @@ class EmptyState(QWidget):
     ) -> None:
         super().__init__(parent)
         self.setAccessibleName(sentence)
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
         self._icon_name = icon
         self._is_drop_zone = is_drop_zone
         self._icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence = QLabel(sentence, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        self._sentence.setMaximumWidth(420)
-        self._sentence.setMinimumWidth(220)
+        self._sentence.setFont(theme.scaled(self.font(), 1.05))
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(theme.MARGIN)
         column.addStretch(2)
         column.addWidget(self._icon)
-        column.addWidget(self._sentence, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self._sentence)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.GAP)
         buttons.addStretch()

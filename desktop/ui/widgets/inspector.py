@@ -10,6 +10,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QPlainTextEdit, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from desktop.ui import theme
+from desktop.ui.widgets.segments import Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Inspector(QTabWidget):
         super().__init__(parent)
         self.setObjectName("inspector")
         self.setAccessibleName("Inspector")
+        self.setTabBar(Segments("Inspector pages"))
         self.setDocumentMode(True)
         self.setMinimumWidth(200)
         self._shown = Inspected("")

@@ -110,6 +110,7 @@ class _SearchField(QLineEdit):
         self.setAccessibleName("Search")
         self.setReadOnly(True)
         self.setFixedWidth(170)
+        self.setTextMargins(6, 2, 6, 2)
         self._open = open_palette
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
