@@ -66,6 +66,9 @@ def match_samples(columns: Sequence[str], labels: Mapping[str, Sequence[str]]) -
                 best = Match(found, by, label)
     if best is not None and len(best.pairs) >= max(2, 0.5 * min(len(columns), _n_rows(labels))):
         return _complete(best, len(columns), _n_rows(labels))
+    contained = _contained(columns, labels)
+    if contained is not None:
+        return _complete(contained, len(columns), _n_rows(labels))
     proposed = _proposed(columns, labels)
     if proposed is not None:
         return _complete(proposed, len(columns), _n_rows(labels))
@@ -81,6 +84,40 @@ def _pair(columns: Sequence[str], rows: Sequence[str]) -> dict[int, int]:
     for key in columns:
         counted[key] = counted.get(key, 0) + 1
     return {at: place[key] for at, key in enumerate(columns) if key and counted[key] == 1 and place.get(key, -1) >= 0}
+
+
+def _contained(columns: Sequence[str], labels: Mapping[str, Sequence[str]]) -> Match | None:
+    """Each column's name stands as whole words in exactly one row's label, and no row has two; all columns paired."""
+    for label, values in labels.items():
+        runs = [_word_runs(value) for value in values]
+        pairs: dict[int, int] = {}
+        for at, column in enumerate(columns):
+            key = fold_name(column)
+            if len(key) < 2 or not re.search("[a-z]", key):
+                break
+            rows = [row for row, found in enumerate(runs) if key in found]
+            if len(rows) != 1:
+                break
+            pairs[at] = rows[0]
+        if len(pairs) == len(columns) >= 2 and len(set(pairs.values())) == len(pairs):
+            return Match(pairs, "the name within the label", label)
+    return None
+
+
+def _word_runs(text: str) -> set[str]:
+    """Every run of whole words of a label, folded and joined."""
+    parts = re.findall(r"[a-z]+|\d+", text.lower())[:40]
+    starts = [match.start() for match in re.finditer(r"[a-z]+|\d+", text.lower())][:40]
+    folded = text.lower()
+    edge = [at == 0 or not folded[at - 1].isalnum() for at in starts]
+    ends = [at + len(part) >= len(folded) or not folded[at + len(part)].isalnum() for at, part in zip(starts, parts, strict=True)]
+    return {
+        "".join(parts[first : last + 1])
+        for first in range(len(parts))
+        if edge[first]
+        for last in range(first, min(first + 10, len(parts)))
+        if ends[last]
+    }
 
 
 def _proposed(columns: Sequence[str], labels: Mapping[str, Sequence[str]]) -> Match | None:

@@ -1,0 +1,83 @@
+"""The parts found in the data put together to an Inspection, with the checks every analysis needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from desktop.studios.omics.errors import AllZeroError
+from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
+from desktop.studios.omics.sources import text as texts
+from desktop.studios.omics.sources.expression import ExpressionTable
+from desktop.studios.omics.sources.sample_sheet import sheet_columns
+from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
+from desktop.studios.omics.sources.tables import read_table
+from desktop.studios.omics.steps.design import propose_design
+from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
+
+
+def read_sheet(path: Path) -> dict[str, list[str]]:
+    """A table of samples (text or workbook), every cell as written: heading → values."""
+    head = texts.read_bytes(path, limit=8192, head_only=True)
+    table = read_workbook(path, as_text=True)[0] if is_workbook(head) else read_table(path, as_text=True)
+    return sheet_columns(table)
+
+
+def make_inspection(
+    source: Path,
+    table: ExpressionTable,
+    chosen: FoundFile,
+    files: Sequence[FoundFile],
+    samples: SampleTable,
+    reasons: Sequence[Reason],
+    cautions: Sequence[Caution],
+    **said: str,
+) -> Inspection:
+    """An Inspection of the chosen table.
+
+    said     title, accession, organism
+    raises   AllZeroError
+    """
+    _refuse_all_zero(table, samples)
+    proposal = propose_design(samples)
+    return Inspection(
+        source=str(source),
+        files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],
+        chosen=chosen.path,
+        why=chosen.why,
+        value_type=table.value_type,
+        id_type=table.id_type,
+        n_genes=len(table.gene_ids),
+        samples=samples,
+        proposal=proposal.model_copy(update={"reasons": [*reasons, *proposal.reasons]}),
+        warnings=list({(caution.code, caution.text): caution for caution in cautions}.values()),
+        **said,
+    )
+
+
+def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:
+    """A sample table read from the names of the columns alone, offered as such."""
+    found = factors_from_names(names)
+    if set(found) == {"replicate"}:
+        found = {}
+    table = make_sample_table(names, found)
+    if table.factors:
+        shown = "; ".join(f"{name}: {', '.join(table.levels(name))}" for name in table.factors if name != "replicate")
+        text = f"There is no table of samples; the groups were read from the names of the columns ({shown}). Check them."
+    else:
+        text = "There is no table of samples, and the names of the columns do not tell the groups."
+    return table, [Reason(about="samples", text=text, by="rule:column_names")]
+
+
+def _refuse_all_zero(table: ExpressionTable, samples: SampleTable) -> None:
+    """No reads at all, or none in one sample."""
+    place = {name: at for at, name in enumerate(table.names)}
+    values = table.values[:, [place[name] for name in samples.samples]]
+    if values.size and not np.any(values):
+        raise AllZeroError("Every value of the table is 0.", hint="Check that reads were counted with the right annotation and strand.")
+    totals = np.abs(np.nan_to_num(values)).sum(axis=0)
+    empty = [name for name, total in zip(samples.samples, totals, strict=True) if total == 0]
+    if empty:
+        raise AllZeroError(f"These samples have no reads at all: {', '.join(empty[:6])}.", hint="Leave them out of the table.", samples=empty)

@@ -1,0 +1,132 @@
+"""One path to one expression table, whatever its packing: text, workbook, series matrix, archive, folder of samples.
+
+Deterministic: the same path gives the same table every time, so a choice is kept as a path alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from desktop.core.errors import AppError
+from desktop.studios.omics.errors import NothingAnalysableError, UnreadableTableError
+from desktop.studios.omics.schema import FileRole, FoundFile, ValueType
+from desktop.studios.omics.sources import soft
+from desktop.studios.omics.sources import text as texts
+from desktop.studios.omics.sources.archives import archive_kind, read_members
+from desktop.studios.omics.sources.expression import ExpressionTable, to_expression
+from desktop.studios.omics.sources.per_sample import combine
+from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
+from desktop.studios.omics.sources.tables import Table, read_table
+
+_COUNTS = ("counts", "expected_counts")
+
+
+def read_expression(path: Path) -> ExpressionTable:
+    """The expression table at a path.
+
+    raises   UnreadableTableError, DuplicateIdError, NothingAnalysableError
+    """
+    if path.is_dir():
+        return _folder(path)
+    head = texts.read_bytes(path, limit=8192, head_only=True)
+    if is_workbook(head):
+        return _best_sheet(read_workbook(path), path.name)
+    if archive_kind(head) is not None:
+        return _archive(path)
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
+        text, _ = texts.decode(texts.read_bytes(path), name=path.name)
+        return to_expression(soft.matrix_table(text, path.name))
+    _refuse_other(path, head)
+    return to_expression(read_table(path))
+
+
+def _refuse_other(path: Path, head: bytes) -> None:
+    start = head[:200].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise UnreadableTableError(f"{path.name} is a web page, not a table.", hint="The download went wrong: fetch the file again.", file=path.name)
+    if head.startswith((b"%%MatrixMarket", b"\x89HDF")):
+        raise NothingAnalysableError(
+            f"{path.name} holds single cells.", hint="Sum the counts of each sample's cells to a table of genes by samples first.", file=path.name
+        )
+    if re.match(rb"@\S+.*\n[ACGTNacgtn.]+\n\+", head):
+        raise NothingAnalysableError(f"{path.name} holds sequencing reads.", hint="Count the reads per gene first.", file=path.name)
+    if soft.is_soft(head.decode("utf-8", "replace")):
+        raise NothingAnalysableError(
+            f"{path.name} describes samples and holds no table of values by sample.", hint="Give the folder of the series.", file=path.name
+        )
+
+
+def _folder(path: Path) -> ExpressionTable:
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink() and not file.name.startswith("."))
+    shallow = [file for file in files if len(file.relative_to(path).parts) <= 2]
+    return combine(((str(file.relative_to(path)), file.read_bytes()) for file in shallow if file.stat().st_size < 512 * 1024**2), source=path.name)
+
+
+def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
+    found: list[ExpressionTable] = []
+    problem: AppError | None = None
+    for table in tables:
+        try:
+            found.append(to_expression(table))
+        except AppError as error:
+            problem = problem or error
+    counted = [table for table in found if table.value_type in _COUNTS and len(table.names) >= 2]
+    best = max(counted or found, key=lambda table: table.values.size, default=None)
+    if best is None:
+        raise problem or NothingAnalysableError(f"{name} holds no table of values.", hint="Choose another file.", file=name)
+    return best
+
+
+def _archive(path: Path) -> ExpressionTable:
+    try:
+        return combine(read_members(path), source=path.name)
+    except NothingAnalysableError as nothing:
+        found: list[ExpressionTable] = []
+        for name, data in read_members(path):
+            try:
+                head = texts.read_bytes(data, name=name, limit=8192, head_only=True)
+                table = _best_sheet(read_workbook(data, name=name), name) if is_workbook(head) else to_expression(read_table(data, name=name))
+            except AppError:
+                continue
+            if len(table.names) >= 2 and table.value_type != "not_expression":
+                found.append(table)
+        counted = [table for table in found if table.value_type in _COUNTS]
+        if len(counted) == 1 or (not counted and len(found) == 1):
+            return (counted or found)[0]
+        if len(counted) > 1:
+            raise NothingAnalysableError(
+                f"{path.name} holds {len(counted)} tables of counts.", hint="Unpack it and give the one to analyse.", file=path.name
+            ) from None
+        raise nothing from None
+
+
+def role_of(value_type: ValueType) -> FileRole:
+    """What a table of genes by samples is, from its values."""
+    if value_type in _COUNTS:
+        return "counts_table"
+    return "intensity_table" if value_type in ("log_intensity", "linear_intensity") else "normalised_table"
+
+
+def found_file(path: Path, table: ExpressionTable, *, chosen: bool) -> FoundFile:
+    """The record of a table of genes."""
+    is_folder = path.is_dir()
+    return FoundFile(
+        path=str(path),
+        role="per_sample_counts" if is_folder else role_of(table.value_type),
+        value_type=table.value_type,
+        id_type=table.id_type,
+        n_rows=len(table.gene_ids),
+        n_samples=len(table.names),
+        size_bytes=0 if is_folder else path.stat().st_size,
+        sha256="" if is_folder else sha256(path),
+        chosen=chosen,
+        why=table.why,
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

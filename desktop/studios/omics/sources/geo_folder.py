@@ -1,0 +1,268 @@
+"""A folder of files to an Inspection: GEO's layout (matrix, soft, suppl, download) or any folder of such files.
+
+Which table is used is decided by what the files hold: submitted counts, then NCBI's counts, then counts file by file,
+then normalised values (which no test of counts will take). SuperSeries are never merged, platforms never joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from desktop.core.errors import AppError
+from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError
+from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason
+from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
+from desktop.studios.omics.sources.expression import ExpressionTable
+from desktop.studios.omics.sources.files import sha256
+from desktop.studios.omics.sources.folder import Contents, Look, look_at
+from desktop.studios.omics.sources.geo_samples import join_geo
+from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet
+from desktop.studios.omics.sources.soft import GeoSeries
+from desktop.studios.omics.steps.sample_match import Match, match_samples
+
+_GSE = re.compile(r"GSE\d+")
+_COUNTS = ("counts", "expected_counts")
+
+
+def inspect_folder(root: Path, sheet: Path | None) -> Inspection:
+    """Look at every file of a dataset's folder and say which table would be used and why.
+
+    raises   NothingAnalysableError (facts: what there is), SamplesDoNotMatchError, AllZeroError
+    """
+    contents = look_at(root, _siblings(root))
+    series = _series(contents, root)
+    _refuse_superseries(series, contents)
+    given = read_sheet(sheet) if sheet is not None else None
+    candidates = _ranked(contents)
+    if not candidates:
+        raise _nothing(root, contents)
+    cautions: list[Caution] = []
+    best = _choose(candidates, series, cautions)
+    table = best.expression
+    assert table is not None
+    joined, reasons = _samples(table, best, series, contents, given, sheet)
+    cautions += [*table.cautions, *joined.cautions]
+    cautions += _say_unreadable(contents)
+    files = [_with_reason(look, best, candidates) for look in contents.all]
+    if sheet is not None:
+        role = "run_table" if given and any(re.fullmatch(r"[SED]RR\d+", v[0]) for v in given.values() if v) else "sample_sheet"
+        files.append(
+            FoundFile.model_validate(
+                {"path": str(sheet.resolve()), "role": role, "size_bytes": sheet.stat().st_size, "sha256": sha256(sheet), "chosen": True, "why": "The table of samples that was given."}
+            )
+        )
+    organisms = list(dict.fromkeys(sample.organism for sample in series.samples.values() if sample.organism)) if series else []
+    return make_inspection(
+        root,
+        table,
+        best.record,
+        files,
+        joined.samples,
+        reasons,
+        cautions,
+        title=series.title if series else "",
+        accession=series.accession if series else "",
+        organism=", ".join(organisms[:3]),
+    )
+
+
+def _siblings(root: Path) -> list[Path]:
+    """Files for this series in a `download` folder beside GEO's `series` tree."""
+    accession = _GSE.fullmatch(root.name)
+    if accession is None:
+        return []
+    found: list[Path] = []
+    for above in list(root.parents)[:4]:
+        folder = above / "download"
+        if folder.is_dir() and not folder.is_symlink():
+            files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+            own = [path for path in files if re.match(rf"{root.name}(?!\d)", path.name)]
+            if own:
+                found = own + [path for path in files if "annot" in path.name.lower() and not _GSE.match(path.name)]
+                break
+    return found
+
+
+def _series(contents: Contents, root: Path) -> GeoSeries | None:
+    """One series out of the matrices and the family: samples joined by accession, each keeping what either says."""
+    found = [look.series for look in contents.looks if look.series is not None and look.series.samples]
+    headless = [look.series for look in contents.looks if look.series is not None and not look.series.samples]
+    accessions = list(dict.fromkeys(series.accession for series in found if series.accession))
+    if len(accessions) > 1:
+        raise NothingAnalysableError(
+            f"{root.name} holds {len(accessions)} series: {', '.join(accessions[:8])}.",
+            hint="Series are not merged: give the folder of one of them.",
+            series=accessions,
+        )
+    if not found:
+        return headless[0] if headless and headless[0].children else None
+    merged = GeoSeries()
+    for series in sorted(found, key=lambda series: -sum(len(s.characteristics) + len(s.relations) for s in series.samples.values())):
+        merged.accession = merged.accession or series.accession
+        merged.title = merged.title or series.title
+        merged.summary = merged.summary or series.summary
+        merged.types += [kind for kind in series.types if kind not in merged.types]
+        merged.relations += [relation for relation in series.relations if relation not in merged.relations]
+        for accession, sample in series.samples.items():
+            if accession not in merged.samples:
+                merged.samples[accession] = sample
+                continue
+            known = merged.samples[accession]
+            for name in ("title", "source_name", "organism", "molecule", "strategy", "library_source", "platform", "description"):
+                if not getattr(known, name):
+                    setattr(known, name, getattr(sample, name))
+            known.relations += [relation for relation in sample.relations if relation not in known.relations]
+            known.characteristics = known.characteristics or sample.characteristics
+    return merged
+
+
+def _refuse_superseries(series: GeoSeries | None, contents: Contents) -> None:
+    if series is None or not series.children:
+        return
+    raise NothingAnalysableError(
+        f"{series.accession or 'This'} is a SuperSeries: it only groups {', '.join(series.children)}.",
+        hint="Analyse one of these series at a time; they are different experiments and are not merged.",
+        series=series.children,
+        files=_listed(contents),
+    )
+
+
+def _ranked(contents: Contents) -> list[Look]:
+    """Tables that could be used, best first."""
+    usable = [look for look in contents.all if look.expression is not None and look.expression.value_type not in ("not_expression", "unknown")]
+    if any(_rank(look)[0] < 4 for look in usable):  # one file of many samples beats a stray table of one column
+        usable = [look for look in usable if look.expression is not None and len(look.expression.names) >= 2]
+    return sorted(usable, key=_rank)
+
+
+def _rank(look: Look) -> tuple[int, int, int, str]:
+    table = look.expression
+    assert table is not None
+    counts = table.value_type in _COUNTS
+    is_ncbi = table.id_type == "entrez" and all(name.startswith("GSM") for name in table.names) and look.record.role == "counts_table"
+    if counts and look.record.role == "counts_table" and not is_ncbi:
+        place = 0 if table.value_type == "counts" else 1
+    elif counts and is_ncbi:
+        place = 2
+    elif counts:
+        place = 3
+    elif look.record.role == "series_matrix":
+        place = 4
+    else:
+        place = 5 if table.value_type in ("log_intensity", "linear_intensity") else 6
+    return place, -len(table.names), -len(table.gene_ids), look.record.path
+
+
+def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list[Caution]) -> Look:
+    """The first candidate, with a caution where another of its kind could be meant as well."""
+    best = candidates[0]
+    table = best.expression
+    assert table is not None
+    place = _rank(best)[0]
+    rivals = [look for look in candidates[1:] if _rank(look)[0] == place and look.expression is not None]
+    same = [look for look in rivals if look.expression is not None and _is_copy(table, look.expression)]
+    rivals = [look for look in rivals if look not in same]
+    if rivals:
+        shown = ", ".join(f"{Path(look.record.path).name} ({look.record.n_rows} rows, {look.record.n_samples} samples)" for look in rivals[:5])
+        is_matrix = best.record.role == "series_matrix"
+        text = (
+            f"The series has {len(rivals) + 1} platforms, which are not joined; the one with the most samples is used. The others: {shown}."
+            if is_matrix
+            else f"There are {len(rivals) + 1} tables that could be analysed. {Path(best.record.path).name} is proposed; the others: {shown}. "
+            "Give the file you mean if it is another."
+        )
+        cautions.append(Caution(code="omics.several_tables", text=text, blocks=not is_matrix))
+    return best
+
+
+def _is_copy(one: ExpressionTable, other: ExpressionTable) -> bool:
+    """The same samples and genes, with the same totals."""
+    return (
+        sorted(one.names) == sorted(other.names)
+        and len(one.gene_ids) == len(other.gene_ids)
+        and sorted(one.values.sum(axis=0).tolist()) == sorted(other.values.sum(axis=0).tolist())
+    )
+
+
+def _samples(
+    table: ExpressionTable,
+    best: Look,
+    series: GeoSeries | None,
+    contents: Contents,
+    given: dict[str, list[str]] | None,
+    sheet: Path | None,
+) -> tuple[Joined, list[Reason]]:
+    """The sample table: what was given, then the series, then a sheet of the folder, then the names."""
+    name = Path(best.record.path).name
+    runs = given if given is not None else next((look.sheet for look in contents.looks if look.record.role == "run_table"), None)
+    if series is not None and (given is None or _is_run_table(given, series)):
+        return join_geo(table.names, series, runs, counts=name)
+    if given is not None and sheet is not None:
+        return join_sheet(table.names, given, sheet=sheet.name, counts=name), []
+    found: list[tuple[int, int, Look, Joined]] = []
+    for look in contents.looks:
+        if look.sheet is None:
+            continue
+        match = match_samples(table.names, look.sheet)
+        if match is None or len(match.pairs) < 2:
+            continue
+        found.append((-len(match.pairs), -len(look.sheet), look, join_sheet(table.names, look.sheet, sheet=look.path.name, counts=name)))
+    if found:
+        found.sort(key=lambda item: (item[0], item[1], item[2].record.path))
+        _, _, look, joined = found[0]
+        look.record = look.record.model_copy(update={"chosen": True})
+        if len(found) > 1 and found[1][3].samples.factors != joined.samples.factors:
+            others = ", ".join(item[2].path.name for item in found[1:4])
+            joined.cautions.append(
+                Caution(code="omics.several_sheets", text=f"{look.path.name} is taken as the table of samples; {others} could be it as well.", blocks=found[1][0] == found[0][0])
+            )
+        return joined, [Reason(about="samples", text=f"{look.path.name} describes the samples.", by="rule:sample_sheet")]
+    sheets = [look.path.name for look in contents.looks if look.sheet is not None]
+    if sheets:
+        raise SamplesDoNotMatchError(
+            f"The samples in {', '.join(sheets[:3])} are not those of {name}.",
+            hint="One column of the table of samples has to hold the names of the columns of the counts table.",
+            columns=table.names[:50],
+        )
+    samples, reasons = samples_from_names(table.names)
+    return Joined(samples, list(range(len(table.names))), [], Match({}, "the names of the columns", "")), reasons
+
+
+def _is_run_table(columns: dict[str, list[str]], series: GeoSeries) -> bool:
+    """The table given leads to the samples of the series."""
+    return any(sum(value in series.samples for value in values) >= 2 for values in columns.values())
+
+
+def _with_reason(look: Look, best: Look, candidates: Sequence[Look]) -> FoundFile:
+    record = look.record
+    if look is best:
+        place = _rank(best)[0]
+        by = ("submitted raw counts", "submitted counts shared out between genes", "raw counts made by NCBI", "raw counts, one file a sample", "the values of the series matrix", "intensities", "normalised values, for want of counts")[place]
+        return record.model_copy(update={"chosen": True, "why": f"Used: {by}. {record.why}"})
+    if look in candidates and look.expression is not None:
+        return record.model_copy(update={"why": f"Not used: {'a table that comes second' if look.expression.value_type in _COUNTS else 'no raw counts'}. {record.why}"})
+    return record
+
+
+def _say_unreadable(contents: Contents) -> list[Caution]:
+    bad = [look for look in contents.looks if look.record.role == "unreadable"]
+    return [Caution(code="omics.unreadable_file", text=f"{look.path.name} could not be read: {look.record.why}") for look in bad[:10]]
+
+
+def _listed(contents: Contents) -> list[str]:
+    return [f"{look.path.name}: {look.record.role.replace('_', ' ')}" for look in contents.looks[:100]]
+
+
+def _nothing(root: Path, contents: Contents) -> AppError:
+    problems = [look.problem for look in contents.looks if look.problem is not None]
+    if len(contents.looks) == 1 and problems:
+        return problems[0]
+    roles = sorted({look.record.role.replace("_", " ") for look in contents.looks})
+    single_cell = any(look.record.role == "single_cell" for look in contents.looks)
+    return NothingAnalysableError(
+        f"{root.name} holds no table of genes by samples. There is: {', '.join(roles)}.",
+        hint="Single cells need their counts summed per sample first." if single_cell else "Add a table of raw counts, or one counts file a sample.",
+        files=_listed(contents),
+    )

@@ -1,0 +1,223 @@
+"""Files of one sample each (HTSeq, STAR, featureCounts, RSEM, kallisto, salmon, plain) to one expression table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from desktop.core.errors import AppError
+from desktop.studios.omics.errors import DuplicateIdError, NothingAnalysableError
+from desktop.studios.omics.schema import Caution
+from desktop.studios.omics.sources import text as texts
+from desktop.studios.omics.sources.expression import ExpressionTable, readable_names
+from desktop.studios.omics.sources.tables import Table, read_table
+from desktop.studios.omics.steps.gene_ids import duplicated, id_type_of
+from desktop.studios.omics.steps.value_type import value_type
+from desktop.studios.omics.steps.vocabulary import fold, vocabulary
+
+_GSM = re.compile(r"(GSM\d{3,})", re.IGNORECASE)
+_MAX_FILES = 3000
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """One sample's values. `options` are further columns of the same file (STAR's strands), same length."""
+
+    name: str
+    kind: str
+    ids: list[str]
+    values: NDArray[np.float64]
+    options: tuple[NDArray[np.float64], ...] = ()
+
+
+def read_sample_file(name: str, data: bytes) -> SampleFile | None:
+    """Recognise the output of a counting program by its content; None if it is something else.
+
+    raises   UnreadableTableError when the file is damaged
+    """
+    head = texts.read_bytes(data, name=name, limit=65536, head_only=True)
+    if not _may_be_text(head):
+        return None
+    table = read_table(data, name=name)
+    return _recognise(name, table)
+
+
+def _may_be_text(head: bytes) -> bool:
+    if not head or (b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff")):
+        return False
+    return head[:1] not in (b"@", b">", b"%", b"<") and not re.match(rb"(track|browser|fixedStep|variableStep|chr\w+\t\d+\t\d+)", head)
+
+
+def _recognise(name: str, table: Table) -> SampleFile | None:
+    headings = [fold(heading) for heading in table.heading]
+    width = len(headings)
+    ids = table.texts(0)
+    if table.is_made_heading:
+        if width == 4 and ids and ids[0].startswith("N_") and all(table.is_numeric(at) for at in (1, 2, 3)):
+            columns = [table.frame[at].to_numpy(dtype=float) for at in (1, 2, 3)]
+            return SampleFile(name, "STAR", ids, columns[0], (columns[1], columns[2]))
+        if width in (2, 3) and table.is_numeric(width - 1) and not table.is_numeric(0):
+            return SampleFile(name, "HTSeq", ids, table.frame[width - 1].to_numpy(dtype=float))
+        return None
+    by_kind = (
+        ("salmon", ("numreads",), ("name", "effectivelength", "effective length", "tpm")),
+        ("kallisto", ("est counts",), ("target id", "eff length")),
+        ("RSEM", ("expected count",), ("effective length", "tpm", "fpkm")),
+    )
+    for kind, wanted, needed in by_kind:
+        value = next((at for at, heading in enumerate(headings) if heading in wanted), None)
+        if value is not None and table.is_numeric(value) and any(heading in needed for heading in headings):
+            return SampleFile(name, kind, ids, table.frame[value].to_numpy(dtype=float))
+    if any("featurecounts" in comment.lower() for comment in table.comments) or headings[:6] == ["geneid", "chr", "start", "end", "strand", "length"]:
+        if width == 7 and table.is_numeric(6):
+            return SampleFile(name, "featureCounts", ids, table.frame[6].to_numpy(dtype=float))
+        return None
+    return _plain(name, table, ids)
+
+
+def _plain(name: str, table: Table, ids: list[str]) -> SampleFile | None:
+    """A heading, one identifier, one column of values; of several measures the reads."""
+    words = vocabulary()
+    numeric = [at for at in range(1, len(table.heading)) if table.is_numeric(at)]
+    values = [at for at in numeric if not words.has("annotation_headers", table.heading[at]) and not words.has("result_headers", table.heading[at])]
+    counted = [at for at in values if any(f" {word} " in f" {fold(table.heading[at])} " for word in words.lists["count_suffixes"])]
+    if len(values) > 1:
+        values = counted
+    if len(values) != 1 or id_type_of(ids[:3000]) == "unknown":
+        return None
+    return SampleFile(name, "plain", ids, table.frame[values[0]].to_numpy(dtype=float))
+
+
+def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTable:
+    """One table out of the files of single samples; files of other kinds are passed over.
+
+    Genes a file leaves out count 0 (some programs omit them); genes in another order are put in order by identifier.
+    raises   NothingAnalysableError if no file is such a one, DuplicateIdError
+    """
+    found: list[SampleFile] = []
+    passed: list[str] = []
+    for number, (name, data) in enumerate(files):
+        if number >= _MAX_FILES:
+            passed.append("and more")
+            break
+        try:
+            sample = read_sample_file(name, data)
+        except AppError as error:
+            passed.append(f"{name} ({error})")
+            continue
+        if sample is None:
+            passed.append(name)
+        else:
+            found.append(sample)
+    if len(found) < 2:
+        raise NothingAnalysableError(
+            f"{source} holds no tables of reads of single samples that could be put together.",
+            hint="Give a table of raw counts, or a folder with one counts file a sample.",
+            files=passed[:30],
+        )
+    kinds = {sample.kind for sample in found}
+    cautions: list[Caution] = []
+    if len(kinds) > 1:
+        most = max(kinds, key=lambda kind: sum(sample.kind == kind for sample in found))
+        passed += [sample.name for sample in found if sample.kind != most]
+        found = [sample for sample in found if sample.kind == most]
+    if passed:
+        cautions.append(Caution(code="omics.files_left_out", text=f"Files of {source} that are not counts of one sample were passed over: {', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}."))
+    if found[0].kind == "STAR":
+        found = _strand(found, cautions)
+    return _stack(found, source, cautions)
+
+
+def _strand(found: list[SampleFile], cautions: list[Caution]) -> list[SampleFile]:
+    """STAR counts without strand, forward and reverse: a strand that holds nearly all reads is the library's."""
+    genes = [np.array([not identifier.startswith("N_") for identifier in sample.ids]) for sample in found]
+    shares = np.array(
+        [[option[keep].sum() / max(1.0, sample.values[keep].sum()) for option in sample.options] for sample, keep in zip(found, genes, strict=True)]
+    )
+    typical = np.median(shares, axis=0)
+    pick = 0
+    if typical.max() >= 0.8 and typical.min() <= 0.35:
+        pick = int(typical.argmax()) + 1
+    label = ("both strands together", "the forward strand", "the reverse strand")[pick]
+    cautions.append(Caution(code="omics.star_strand", text=f"Of STAR's three columns, {label} is used: by the share of reads each holds."))
+    return [SampleFile(s.name, s.kind, s.ids, (s.values, *s.options)[pick]) for s in found]
+
+
+def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) -> ExpressionTable:
+    names = sample_names([sample.name for sample in found])
+    first = found[0].ids
+    if all(sample.ids == first for sample in found):
+        ids, values = first, np.column_stack([sample.values for sample in found])
+    else:
+        for sample in found:
+            twice = duplicated(sample.ids)
+            if twice:
+                raise DuplicateIdError(
+                    f"{sample.name} has {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.",
+                    hint="Each gene needs one row a file.",
+                    file=sample.name,
+                )
+        frame = pd.concat([pd.Series(sample.values, index=sample.ids) for sample in found], axis=1)
+        missing = int(frame.isna().any(axis=1).sum())
+        if missing > 0.6 * len(frame) and min(len(sample.ids) for sample in found) < 0.5 * len(frame):
+            cautions.append(
+                Caution(
+                    code="omics.genes_differ",
+                    text=f"The files of {source} do not hold the same genes: {missing} of {len(frame)} are missing from some. "
+                    "They may come from different annotations.",
+                    blocks=True,
+                )
+            )
+        elif missing:
+            cautions.append(Caution(code="omics.zero_filled", text=f"{missing} gene(s) are not in every file of {source}; where missing they count 0."))
+        order = {identifier: at for at, identifier in enumerate(dict.fromkeys(i for sample in found for i in sample.ids))}
+        frame = frame.fillna(0.0)
+        frame = frame.loc[sorted(frame.index, key=order.__getitem__)]
+        ids, values = [str(identifier) for identifier in frame.index], frame.to_numpy()
+    words = vocabulary()
+    genes = np.array([not (i[:2] in ("__", "N_") or words.has("tally_rows", i) or not i) for i in ids])
+    if not genes.all():
+        cautions.append(Caution(code="omics.rows_left_out", text=f"{int((~genes).sum())} row(s) of tallies (such as {ids[int((~genes).argmax())]}) are not genes and were left out."))
+    ids = [identifier for identifier, keep in zip(ids, genes, strict=True) if keep]
+    values = values[genes]
+    verdict = value_type(values)
+    ids, values = _genes_of_transcripts(ids, values, cautions)
+    if duplicated(ids):
+        twice = duplicated(ids)
+        raise DuplicateIdError(f"The files of {source} have {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.", hint="Each gene needs one row a file.", duplicates=list(twice)[:50])
+    kind = verdict.value_type
+    if found[0].kind in ("kallisto", "salmon", "RSEM") and kind not in ("counts", "log_intensity"):
+        kind = "expected_counts"
+    out = values.astype(np.int64) if kind == "counts" else values
+    why = f"{len(found)} files of {found[0].kind} counts, one a sample. {verdict.why}"
+    return ExpressionTable(out, ids, [""] * len(ids), names, [sample.name for sample in found], kind, id_type_of(ids), why, cautions)
+
+
+def _genes_of_transcripts(ids: list[str], values: NDArray[np.float64], cautions: list[Caution]) -> tuple[list[str], NDArray[np.float64]]:
+    """Sum transcripts to genes where each identifier carries its gene ("ENST…|ENSG…|…"); else say that they are transcripts."""
+    head = ids[:500]
+    if sum(bool(re.match(r"ENS\w*T\d{11}", identifier)) for identifier in head) < 0.9 * max(1, len(head)):
+        return ids, values
+    genes = [re.search(r"\|(ENS\w*G\d{11}(?:\.\d+)?)", identifier) for identifier in ids]
+    if all(genes):
+        frame = pd.DataFrame(values).groupby([match.group(1) for match in genes if match], sort=False).sum()
+        cautions.append(Caution(code="omics.summed_to_genes", text=f"{len(ids)} transcripts were added up to {len(frame)} genes."))
+        return [str(gene) for gene in frame.index], frame.to_numpy()
+    cautions.append(Caution(code="omics.transcripts", text="The rows are transcripts, not genes: what is tested is each transcript."))
+    return ids, values
+
+
+def sample_names(names: Sequence[str]) -> list[str]:
+    """A sample's name from its file: its GSM, or the name without folders and endings, or the folder for "quant.sf"."""
+    accessions = [_GSM.search(PurePosixPath(name).name) or _GSM.search(name) for name in names]
+    if all(accessions):
+        found = [match.group(1).upper() for match in accessions if match]
+        if len(set(found)) == len(found):
+            return found
+    return readable_names(list(names))
