@@ -1,1 +1,1 @@
-"""Policy, isolation and collection for scripts nobody has to trust."""
+"""Runs scripts nobody has to trust: a policy that refuses early, an isolation that holds, a collector that doubts."""
