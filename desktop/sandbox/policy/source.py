@@ -17,6 +17,12 @@ _COOKIE = re.compile(rb"coding[:=][ \t]*([-\w.]+)")
 _UTF8 = {"utf-8", "utf8", "utf_8", "u8", "utf-8-sig", "utf_8_sig", "ascii", "us-ascii"}
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SKIPPED = re.compile(  # comments and plain strings hold no syntax; f-strings do
+    r"#[^\n]*"
+    r"|(?<![fF])(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3})"
+    r"|(?<![fF])(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')",
+    re.DOTALL,
+)
 _TOWER = re.compile(
     r"(?:[-+~][ \t]*){64,}|(?:\bnot[ \t]+){64,}|(?:\blambda\b[^:\n]{0,40}:[ \t]*){32,}|(?:\bawait[ \t]+){32,}"
 )
@@ -72,6 +78,7 @@ def decode(source: bytes, rules: Rules) -> str | Finding:
 
 def _tower(text: str) -> int | None:
     """Line of something nested so deeply that parsing it could exhaust the stack, judged without parsing."""
+    text = _SKIPPED.sub(lambda found: "\n" * found.group().count("\n"), text)
     if found := _TOWER.search(text):
         return text.count("\n", 0, found.start()) + 1
     depth, line = 0, 1
