@@ -6,7 +6,10 @@ import sqlite_utils
 
 
 def m001_runs(db: sqlite_utils.Database) -> None:
-    """Finished analyses: `summary` and `hashes` are JSON, times UTC epoch seconds, `trashed_s` set in the Trash."""
+    """Finished analyses. `summary` and `hashes` are JSON; times are UTC epoch seconds.
+
+    `published_s` is empty until the folder is in its place; `trashed_s` is set in the Trash.
+    """
     db.execute(
         """CREATE TABLE omics_runs (
             id TEXT PRIMARY KEY, job_id TEXT NOT NULL, project TEXT NOT NULL, kind TEXT NOT NULL,
@@ -14,7 +17,7 @@ def m001_runs(db: sqlite_utils.Database) -> None:
             source TEXT NOT NULL, out_dir TEXT NOT NULL, summary TEXT NOT NULL, hashes TEXT NOT NULL,
             script_sha256 TEXT NOT NULL,
             script_origin TEXT NOT NULL CHECK (script_origin IN ('template', 'person', 'model')),
-            created_s REAL NOT NULL, trashed_s REAL
+            created_s REAL NOT NULL, published_s REAL, trashed_s REAL
         ) STRICT"""
     )
     db.execute("CREATE INDEX omics_runs_by_time ON omics_runs (project, created_s)")

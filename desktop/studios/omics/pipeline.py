@@ -74,8 +74,9 @@ async def run_analysis(ctx: JobContext, params: AnalysisParams) -> AnalysisResul
     raises   InputError and its kinds before anything runs; NoSandboxError; AnalysisFailedError and its kinds
     """
     out_dir = (params.out_dir or ctx.paths.runs / ctx.job_id).expanduser().absolute()
-    if await ctx.io(run_parts.finished_by, out_dir, ctx.job_id):  # a crash came between the rename and the store's row
-        return await _told(ctx, out_dir)
+    earlier = repo.read_run(ctx.store, await ctx.io(run_parts.run_id_in, out_dir))
+    if earlier is not None and earlier.published_s is None:  # a crash came right after the folder was in its place
+        return await _published(ctx, earlier)
     folder = await ctx.io(open_run_folder, out_dir, ctx.job_id, ctx.paths.scratch)
     clock = _Timings(ctx)
     try:
@@ -87,8 +88,10 @@ async def run_analysis(ctx: JobContext, params: AnalysisParams) -> AnalysisResul
         with clock.step("Run", upto=0.9):
             outcome = await _ran(ctx, params, folder, made)
         with clock.step("Report", upto=1.0):
-            await _finished(ctx, folder, made, outcome, dict(clock.spent_s))
-            result = await _told(ctx, out_dir)
+            row = await _finished(ctx, folder, made, outcome, dict(clock.spent_s))
+            await ctx.store.write(lambda db: repo.write_run(db, row))
+            await ctx.io(folder.publish)
+            result = await _published(ctx, row)
         return result.model_copy(update={"timings": dict(clock.spent_s)})
     except OSError as error:
         raise disk_error(error, out_dir) from error
@@ -239,15 +242,15 @@ def _keep_failure(record: Path, made: _Prepared, log: str) -> str:
 
 async def _finished(
     ctx: JobContext, folder: RunFolder, made: _Prepared, outcome: RunOutcome, timings: dict[str, float]
-) -> None:
+) -> repo.RunRow:
+    """Make the folder whole; returns the row that will stand for it."""
     choice = outcome.isolation
-    isolation = RunIsolation(kind=choice.kind, is_reduced=choice.is_reduced, detail=choice.detail)
     if choice.is_reduced:
         made.cautions.append(f"The script ran with reduced isolation: {choice.detail}.")
     facts = run_parts.RunFacts(
         run_id=ctx.job_id,
         data=made.data,
-        isolation=isolation,
+        isolation=RunIsolation(kind=choice.kind, is_reduced=choice.is_reduced, detail=choice.detail),
         is_allowed=True,
         origin=made.origin,
         timings=timings,
@@ -255,7 +258,7 @@ async def _finished(
         created_s=ctx.clock.now_s(),
     )
     try:
-        await ctx.cpu(run_parts.finish, folder, made.script, made.plan, facts)
+        manifest = await ctx.cpu(run_parts.finish, folder, made.script, made.plan, facts)
     except DamagedRunError as error:
         record = await ctx.io(_keep_failure, ctx.paths.logs / "runs" / ctx.job_id, made, outcome.log)
         raise AnalysisFailedError(
@@ -263,17 +266,9 @@ async def _finished(
             hint="The log in Details says more; run it again.",
             record=record,
         ) from error
-    await ctx.io(folder.publish)
-
-
-async def _told(ctx: JobContext, out_dir: Path) -> AnalysisResult:
-    """Write the finished folder into the store and give the result back, all from its manifest."""
-    manifest = await ctx.io(load_json, out_dir / "manifest.json")
-    plan = Plan.model_validate(await ctx.io(load_json, out_dir / "plan.json"))
-    hashes = {name: str(file["sha256"]) for name, file in manifest["files"].items()}
-    data, summary = manifest["data"], Summary.model_validate(manifest["summary"])
-    title = data.get("accession") or data.get("title") or data.get("source") or out_dir.name
-    row = repo.RunRow(
+    plan, data = made.plan, made.data
+    title = data.get("accession") or data.get("title") or data.get("source") or folder.out_dir.name
+    return repo.RunRow(
         id=ctx.job_id,
         job_id=ctx.job_id,
         project=ctx.project,
@@ -283,25 +278,32 @@ async def _told(ctx: JobContext, out_dir: Path) -> AnalysisResult:
         headline=manifest["headline"],
         accession=str(data.get("accession", "")),
         source=str(data.get("source", "")),
-        out_dir=str(out_dir),
+        out_dir=str(folder.out_dir),
         script_sha256=manifest["script"]["sha256"],
-        script_origin=manifest["script"]["origin"],
-        created_s=ctx.clock.now_s(),
-        summary=summary.model_dump(),
-        hashes=hashes,
+        script_origin=made.origin,
+        created_s=facts.created_s,
+        summary=manifest["summary"],
+        hashes={name: str(file["sha256"]) for name, file in manifest["files"].items()},
     )
-    await ctx.store.write(lambda db: repo.write_run(db, row))
-    results = {"results.csv": hashes["results.csv"], "analysis.py": hashes["analysis.py"]}
+
+
+async def _published(ctx: JobContext, row: repo.RunRow) -> AnalysisResult:
+    """The folder is in its place: say so in the store and the trail, and give the result from the folder."""
+    published_s = ctx.clock.now_s()
+    await ctx.store.write(lambda db: repo.write_published(db, row.id, published_s))
+    results = {name: row.hashes[name] for name in ("results.csv", "analysis.py")}
     await ctx.decide("finished an analysis", by=f"script:{row.script_origin}", because=row.headline, inputs=results)
+    out_dir = Path(row.out_dir)
+    manifest = await ctx.io(load_json, out_dir / "manifest.json")
     for text in manifest["warnings"]:
         ctx.warn(text)
     return AnalysisResult(
-        run_id=ctx.job_id,
+        run_id=row.id,
         out_dir=out_dir,
-        plan=plan,
-        summary=summary,
+        plan=Plan.model_validate(await ctx.io(load_json, out_dir / "plan.json")),
+        summary=Summary.model_validate(row.summary),
         isolation=RunIsolation.model_validate(manifest["isolation"]),
         warnings=manifest["warnings"],
         timings=manifest["timings_s"],
-        headline=manifest["headline"],
+        headline=row.headline,
     )

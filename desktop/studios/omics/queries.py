@@ -59,7 +59,7 @@ def search_runs(store: Store, text: str, *, project: str | None = None, limit: i
 def find_run(store: Store, run_id: str) -> RunRow:
     """One run; UnknownRunError when there is none of that id."""
     row = repo.read_run(store, run_id)
-    if row is None:
+    if row is None or row.published_s is None:
         raise UnknownRunError(f"There is no run {run_id!r}.", hint="`benchtop jobs list` shows what has run.")
     return row
 

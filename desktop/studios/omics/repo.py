@@ -12,7 +12,7 @@ from desktop.core.ports import Store
 
 _COLUMNS = (
     "id, job_id, project, kind, title, question, headline, accession, source, out_dir, summary, hashes, "
-    "script_sha256, script_origin, created_s, trashed_s"
+    "script_sha256, script_origin, created_s, published_s, trashed_s"
 )
 
 
@@ -35,6 +35,7 @@ class RunRow:
     created_s: float
     summary: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    published_s: float | None = None  # None: the folder may not be in its place yet
     trashed_s: float | None = None
 
 
@@ -45,6 +46,11 @@ def write_run(db: sqlite_utils.Database, run: RunRow) -> None:
     db.table("omics_runs").upsert(row, pk="id")
 
 
+def write_published(db: sqlite_utils.Database, run_id: str, published_s: float) -> None:
+    """The run's folder is in its place."""
+    db.execute("UPDATE omics_runs SET published_s = ? WHERE id = ?", [published_s, run_id])
+
+
 def write_trashed(db: sqlite_utils.Database, run_id: str, trashed_s: float | None) -> int:
     """Move to the Trash (a time) or back (None); returns how many rows changed."""
     changed = db.execute("UPDATE omics_runs SET trashed_s = ? WHERE id = ?", [trashed_s, run_id])
@@ -52,7 +58,7 @@ def write_trashed(db: sqlite_utils.Database, run_id: str, trashed_s: float | Non
 
 
 def read_run(store: Store, run_id: str) -> RunRow | None:
-    """One run by its id."""
+    """One run by its id, published or not."""
     rows = store.read(f"SELECT {_COLUMNS} FROM omics_runs WHERE id = ?", [run_id])
     return _run(rows[0]) if rows else None
 
@@ -61,7 +67,8 @@ def read_runs(
     store: Store, *, project: str | None = None, text: str = "", in_trash: bool = False, limit: int = 200
 ) -> list[RunRow]:
     """Runs, newest first. `text`: every word must stand in title, question, headline, accession or source."""
-    where, values = ["trashed_s IS NOT NULL" if in_trash else "trashed_s IS NULL"], list[Any]()
+    where = ["published_s IS NOT NULL", "trashed_s IS NOT NULL" if in_trash else "trashed_s IS NULL"]
+    values: list[Any] = []
     if project is not None:
         where.append("project = ?")
         values.append(project)

@@ -179,10 +179,10 @@ def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
         ) from error
 
 
-def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> tuple[Summary, str, dict[str, str]]:
+def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dict[str, Any]:
     """From the sandbox's outputs to the finished folder, report and manifest included.
 
-    returns   the numbers, counted anew in results.csv; the headline; file → sha256
+    returns   the manifest; its summary is counted anew in results.csv
     raises    DamagedRunError when the outputs are not what a run leaves
     """
     from desktop.studios.omics.report import headline, plain, write_report
@@ -222,18 +222,17 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> tup
     (out / "manifest.json").unlink()
     manifest |= {"headline": plain(headline(view)), "summary": summary.model_dump(), "files": file_hashes(out)}
     write_json(out / "manifest.json", manifest)
-    return summary, manifest["headline"], {name: str(file["sha256"]) for name, file in manifest["files"].items()}
+    return manifest
 
 
-def finished_by(out_dir: Path, job_id: str) -> dict[str, Any] | None:
-    """The manifest in `out_dir` when this very job has finished that folder."""
+def run_id_in(folder: Path) -> str:
+    """The id of the run whose finished folder this is; "" when it is none."""
     from desktop.studios.omics.results import load_json
 
     try:
-        manifest = load_json(out_dir / "manifest.json")
+        return str(load_json(folder / "manifest.json").get("run_id", ""))
     except AppError:
-        return None
-    return manifest if manifest.get("run_id") == job_id else None
+        return ""
 
 
 def compare_into(left: Path, right: Path, folder: RunFolder) -> CompareResult:
