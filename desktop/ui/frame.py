@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, Qt, Signal
@@ -73,7 +74,7 @@ class Frame(QObject):
         self.window, self.bridge, self.state = window, bridge, state
         self._panels: dict[str, QWidget] = {}
         self._jobs: dict[str, JobRecord] = {}
-        self._pending: list[str] = []
+        self._pending: list[tuple[str, str]] = []
         self._settings: Any = None
         self.actions = Actions(window)
         self._build_middle()
@@ -227,14 +228,14 @@ class Frame(QObject):
                 "ui.open_file": lambda: self.bridge.start(self._open_asked(ask_file(self.window))),
                 "ui.open_folder": lambda: self.bridge.start(self._open_asked(ask_folder(self.window))),
                 "ui.open_accession": lambda: self.bridge.start(self._open_asked(ask_accession(self.window))),
-                "ui.try_sample": lambda: self._in_analyze("open_sample"),
+                "ui.try_sample": lambda: self._in_analyze("try_sample"),
                 "ui.open_settings": self._open_settings,
                 "ui.check_machine": lambda: self._open_settings("Sandbox"),
             }
         )
         self.show_section(self.sidebar.current or "library")
-        for data in self._pending:
-            self.open_data(data)
+        for data, samples in self._pending:
+            self.open_data(data, samples)
         self._pending.clear()
 
     def _in_analyze(self, method: str, *args: str) -> None:
@@ -242,12 +243,12 @@ class Frame(QObject):
         if (do := getattr(panel, method, None)) is not None:
             do(*args)
 
-    def open_data(self, data: str) -> None:
-        """Take a path or an accession to Analyze; kept until there is a workbench."""
+    def open_data(self, data: str, samples: str = "") -> None:
+        """Take a path or an accession, and a sample sheet if there is one, to Analyze; kept until that is possible."""
         if not self.bridge.is_attached:
-            self._pending.append(data)
+            self._pending.append((data, samples))
             return
-        self._in_analyze("open_data", data)
+        self._in_analyze("open_data", data, samples)
 
     async def _open_asked(self, asking: Awaitable[str]) -> None:
         if data := await asking:
@@ -368,10 +369,20 @@ class Frame(QObject):
         return False
 
     def _on_dropped(self, data: list[str]) -> None:
-        self.open_data(data[0])
-        if len(data) > 1:
-            hint = "One dataset at a time; drop a folder to open it whole."
-            self.banner.show_notice(Notice(f"Opened {data[0]}.", hint))
+        """One file or folder is opened; of two files the larger is the data and the smaller its sample sheet."""
+        files = sorted(data, key=size_bytes, reverse=True)
+        self.open_data(*files[:2])
+        if len(files) > 2:
+            hint = "Drop one dataset at a time, or the folder that holds it."
+            self.banner.show_notice(Notice(f"Opened the two largest of {len(files)} files.", hint))
+
+
+def size_bytes(path: str) -> int:
+    """Size of a file; a folder counts as larger than any file, what is not there as nothing."""
+    place = Path(path)
+    if place.is_dir():
+        return 1 << 62
+    return place.stat().st_size if place.is_file() else 0
 
 
 def _edit(name: str) -> None:

@@ -22,6 +22,7 @@ from desktop import __version__, studios
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobRecord, JobState
 from desktop.core.paths import resources_dir
+from desktop.core.ports import Sandbox
 from desktop.ui import notify, theme
 from desktop.ui.bridge import Bridge
 from desktop.ui.frame import Frame
@@ -166,7 +167,9 @@ class Life(QObject):
             self._badge = running
             notify.show_badge(self._app, running)
         if job.state.is_final:
-            notify.call(self._app, self.frame.window, job)
+            general = self.frame.bridge.workbench.settings.get("general")
+            if general.notify:
+                notify.call(self._app, self.frame.window, job, after_s=general.notify_after_s)
             if self.frame.window.isHidden() and sys.platform != "darwin" and not self._is_busy():
                 self._end()
 
@@ -183,13 +186,39 @@ class Life(QObject):
         theme.apply_theme(self._app, theme.wish_of(self.frame.state.text("appearance")))
 
     def _on_settings(self, fault: str | None) -> None:
+        bridge = self.frame.bridge
+        general = bridge.workbench.settings.get("general")
+        if general.theme != self.frame.state.text("appearance", "system"):
+            self.frame.state.put("appearance", general.theme)
+            theme.apply_theme(self._app, theme.wish_of(general.theme))
         if fault:
             self.frame.banner.show_notice(Notice(fault, "The last good settings stay in force.", "warning"))
+        bridge.start(self._show_machine())
+
+    async def _show_machine(self) -> None:
+        """Isolation and network, for the status bar."""
+        workbench = self.frame.bridge.workbench
+        mode = workbench.settings.get("net").mode
+        words, detail = await self.frame.bridge.read(isolation_words, workbench.sandbox)
+        self.frame.show_machine(f"{words} · {NETWORK_WORDS.get(mode, mode)}", detail)
 
     def _on_about(self) -> None:
         self.frame.banner.show_notice(
             Notice(f"Benchtop {__version__}", "Answers out of data that should not leave your Mac. Apache-2.0.")
         )
+
+
+NETWORK_WORDS = {"never": "offline", "ask": "network on request", "allow": "network allowed"}
+ISOLATION_WORDS = {"docker": "Docker sandbox", "os": "system sandbox", "process": "no sandbox"}
+
+
+def isolation_words(sandbox: Sandbox) -> tuple[str, str]:
+    """Which isolation a template's run would get now, in two words and in full. For a thread: it may ask Docker."""
+    try:
+        choice = asyncio.run(sandbox.choose("auto", "template"))
+    except AppError as error:
+        return "no sandbox", str(error)
+    return ISOLATION_WORDS[choice.kind], choice.detail
 
 
 def is_lost_by_quitting(job: JobRecord) -> bool:

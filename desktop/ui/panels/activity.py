@@ -17,7 +17,9 @@ from desktop.ui.itemmodels.jobs import (
     GROUPS,
     HEADINGS,
     PROGRESS,
+    STUDIO,
     TITLE,
+    WHEN,
     WORDS,
     JobsFilterModel,
     JobsTableModel,
@@ -28,6 +30,7 @@ from desktop.ui.itemmodels.jobs import (
 from desktop.ui.panels import Panel
 from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.empty_state import EmptyState
+from desktop.ui.widgets.fitting import FittedColumns
 from desktop.ui.widgets.inspector import Inspected, Operation
 from desktop.ui.widgets.progress import ProgressDelegate
 from desktop.ui.widgets.segments import Segments
@@ -61,6 +64,7 @@ class ActivityPanel(Panel):
         header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Stretch)
         for column, width in ((1, 84), (PROGRESS, 230), (3, 100), (4, 96)):
             self.table.setColumnWidth(column, width)
+        FittedColumns(self.table, TITLE, (WHEN, STUDIO))
         self._empty = EmptyState("Nothing has run yet. Jobs show up here as soon as they start.", icon="activity")
         self._pages = QStackedWidget()
         self._pages.addWidget(self.table)
