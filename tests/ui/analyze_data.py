@@ -94,11 +94,19 @@ def make_results(folder: Path, n_genes: int = 2000, n_samples: int = 8, *, is_re
         heatmap_samples=samples,
         distances=np.abs(np.subtract.outer(scores[:, 0], scores[:, 0])),
         quality=tuple(
-            {"sample": sample, "library_size": float(rng.integers(15e6, 30e6)), "genes_detected": 16000.0 + number,
-             "size_factor": 1.0, "median_correlation": 0.98, "max_correlation": 0.99, "closest_sample": samples[0],
-             "is_outlier": False, "reason": ""}
+            {
+                "sample": sample,
+                "library_size": float(rng.integers(15e6, 30e6)),
+                "genes_detected": 16000.0 + number,
+                "size_factor": 1.0,
+                "median_correlation": 0.98,
+                "max_correlation": 0.99,
+                "closest_sample": samples[0],
+                "is_outlier": False,
+                "reason": "",
+            }
             for number, sample in enumerate(samples)
-        ),  # fmt: skip
+        ),
         dispersions=Dispersions(mean, trend * rng.chisquare(4, len(mean)) / 4, trend, trend),
         code='"""Made-up script."""\n# a comment\nimport os\nprint("ok")\n' + "x = 1\n" * 40,
         report="# Report\n\nSome words.\n\n| a | b |\n| - | - |\n| 1 | 2 |\n",

@@ -22,7 +22,7 @@ from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectPara
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
-from desktop.ui.panels.analyze_setup import RUN, SetupPage
+from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.widgets.banner import Notice
 
 if TYPE_CHECKING:
@@ -252,7 +252,6 @@ class AnalyzePanel(Panel):
             else:
                 self._bridge.start(self._open_run(str(job.result["out_dir"])))
         elif job.state is JobState.CANCELLED:
-            self.setup.steps.set_step(RUN, "ahead")
             self.setup.show_failure(JobError("app.cancelled", "Stopped.", "Nothing was kept of it.", retryable=True))
         else:
             missing = JobError("app.interrupted", "The job was interrupted.", "Run it again.", retryable=True)

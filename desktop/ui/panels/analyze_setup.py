@@ -138,7 +138,6 @@ class SetupPage(QWidget):
         self.confirm.setChecked(False)
         self.plan.set_plan(plan, self.design.model.table())
         self._sections[PLAN].show()
-        self._sections[RUN].show()
         self.show_review(PlanReview(tuple(plan.warnings)))
 
     def show_review(self, review: PlanReview) -> None:
@@ -179,7 +178,8 @@ class SetupPage(QWidget):
         """The last job did not end well."""
         self.show_idle()
         self.failure.show_failure(error)
-        self._scroll.ensureWidgetVisible(self.failure)
+        if self.steps.is_here(RUN):
+            self.steps.set_step(RUN, "attention")
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -219,19 +219,27 @@ class SetupPage(QWidget):
         self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
 
     def _scroll_to(self, step: int) -> None:
+        if step == RUN:
+            self.run_button.setFocus(Qt.FocusReason.OtherFocusReason)
+            return
         self._scroll.ensureWidgetVisible(self._sections[step], 0, 40)
         self._sections[step].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _lay_out(self) -> None:
-        run_row = QHBoxLayout()
-        run_row.addWidget(self.run_button)
-        run_row.addStretch()
         self._sections = [
             _section("1 · Data", (self.data,)),
             _section("2 · Design", (self.proposal, self.design)),
             _section("3 · Plan", (self.plan, self.cautions, self.confirm, self.fault)),
-            _section("4 · Run", (run_row,)),
         ]
+        foot = QHBoxLayout()
+        foot.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, theme.GAP)
+        foot.setSpacing(theme.MARGIN)
+        foot.addWidget(self.run_button)
+        foot.addWidget(self.progress, 1)
+        foot.addStretch()
+        self.foot = QFrame()
+        self.foot.setAccessibleName("4 · Run")
+        self.foot.setLayout(foot)
         ask_row = QHBoxLayout()
         ask_row.addWidget(self.question, 1)
         ask_row.addWidget(self.ask)
@@ -244,8 +252,6 @@ class SetupPage(QWidget):
         column.addWidget(self.empty, 1)
         for section in self._sections:
             column.addWidget(section)
-        column.addWidget(self.progress)
-        column.addWidget(self.failure)
         column.addStretch()
         outer = QWidget()
         row = QHBoxLayout(outer)
@@ -263,24 +269,28 @@ class SetupPage(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.steps)
         layout.addWidget(self._scroll, 1)
+        layout.addWidget(self.failure)
+        layout.addWidget(_rule())
+        layout.addWidget(self.foot)
 
 
-def _section(title: str, parts: Sequence[QWidget | QHBoxLayout]) -> QWidget:
+def _rule() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line
+
+
+def _section(title: str, parts: Sequence[QWidget]) -> QWidget:
     section = QWidget()
     section.setAccessibleName(title)
     heading = QLabel(title)
     heading.setFont(theme.scaled(section.font(), 1.08, bold=True))
-    line = QFrame()
-    line.setFrameShape(QFrame.Shape.HLine)
-    line.setFrameShadow(QFrame.Shadow.Sunken)
     column = QVBoxLayout(section)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(theme.GAP)
-    column.addWidget(line)
+    column.addWidget(_rule())
     column.addWidget(heading)
     for part in parts:
-        if isinstance(part, QWidget):
-            column.addWidget(part)
-        else:
-            column.addLayout(part)
+        column.addWidget(part)
     return section

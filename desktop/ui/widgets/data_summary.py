@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
@@ -94,9 +96,10 @@ class DataSummary(QWidget):
         """Say what was found."""
         size = f"{len(found.samples.samples)} samples × {found.n_genes:,} genes" if found.n_genes else ""
         parts = [part for part in (found.accession, found.organism, size, _VALUES[found.value_type]) if part]
-        head = found.title or found.source
+        head = found.title or Path(found.source).name
+        self.title.setToolTip(found.source)
         self.title.setText(f"{head}\n{' · '.join(parts)}")
-        chosen = f"Used: {found.chosen}. " if found.chosen else ""
+        chosen = f"Used: {Path(found.chosen).name}. " if found.chosen else ""
         self.why.setText(f"{chosen}{found.why}".strip())
         self.why.setVisible(bool(self.why.text()))
         self.cautions.show_cautions(found.warnings)
@@ -109,10 +112,10 @@ class DataSummary(QWidget):
         self.files.setRowCount(number)
         for line, file in enumerate(files):
             kind = ", ".join(part for part in (_ROLES[file.role], _VALUES[file.value_type]) if part)
-            cells = (file.path, kind, size_words(file.size_bytes), "✓" if file.chosen else "", file.why)
+            cells = (Path(file.path).name, kind, size_words(file.size_bytes), "✓" if file.chosen else "", file.why)
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(file.path if column == 0 else text)
                 spoken = ("yes" if text else "no") if column == 3 else text
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{_COLUMNS[column]}: {spoken}")
                 if column == 2:

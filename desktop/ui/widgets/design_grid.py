@@ -100,8 +100,11 @@ class DesignGrid(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.GAP)
         column.addLayout(buttons)
-        column.addWidget(self.grid)
-        column.addWidget(self.counts)
+        beside = QHBoxLayout()
+        beside.setSpacing(theme.MARGIN)
+        beside.addWidget(self.grid, 3)
+        beside.addWidget(self.counts, 2)
+        column.addLayout(beside)
         self.model.modelReset.connect(self._fit)
 
     def toggle_used(self) -> None:
@@ -184,12 +187,14 @@ class LevelCounts(QWidget):
         column.setSpacing(theme.GAP)
         column.addWidget(self.reading)
         column.addWidget(self.table)
-        self.table.hide()
+        column.addStretch()
+        self.hide()
 
     def show_counts(self, factors: Sequence[str], counts: Mapping[tuple[str, ...], int], reading: str) -> None:
         """counts: one level of each factor → number of samples."""
         self.reading.setText(reading)
         self.table.setVisible(bool(counts))
+        self.setVisible(bool(counts or reading))
         self.table.setColumnCount(len(factors) + 1)
         self.table.setHorizontalHeaderLabels([*factors, "Samples"])
         self.table.setRowCount(len(counts))
@@ -201,7 +206,7 @@ class LevelCounts(QWidget):
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{([*factors, 'Samples'])[column]}: {text}")
                 self.table.setItem(row, column, item)
         self.table.resizeColumnsToContents()
-        rows = min(len(counts), 10)
+        rows = min(len(counts), 12)
         self.table.setFixedHeight(self.table.horizontalHeader().sizeHint().height() + rows * (theme.ROW - 6) + 4)
 
 

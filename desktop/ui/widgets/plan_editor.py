@@ -255,6 +255,7 @@ class PlanEditor(QWidget):
 
 def _line(*parts: QWidget) -> QHBoxLayout:
     line = QHBoxLayout()
+    line.setSpacing(theme.GAP)
     for part in parts:
         line.addWidget(part)
     line.addStretch()

@@ -24,6 +24,7 @@ class StepsBar(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Steps of the analysis")
         self._names = list(names)
+        self._standing: list[Standing] = ["ahead"] * len(self._names)
         self.buttons: list[QToolButton] = []
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.MARGIN, 4, theme.MARGIN, 4)
@@ -44,9 +45,14 @@ class StepsBar(QWidget):
 
     def set_step(self, number: int, standing: Standing, words: str = "") -> None:
         """How far a step is; `words` say what it holds ("GSE52778, 8 × 24,000")."""
+        self._standing[number] = standing
         button, name = self.buttons[number], self._names[number]
         text = f"{number + 1} {name}{_MARKS[standing]}"
         button.setText(f"{text}  {words}" if words else text)
         button.setEnabled(standing != "ahead")
         button.setFont(theme.scaled(self.font(), 1.0, bold=standing == "here"))
         button.setAccessibleDescription(f"{_WORDS[standing]}. {words}".strip())
+
+    def is_here(self, number: int) -> bool:
+        """Whether a step is in progress."""
+        return self._standing[number] == "here"

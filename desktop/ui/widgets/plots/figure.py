@@ -106,10 +106,12 @@ class Figure(QWidget):
 
     def save(self, path: Path) -> None:
         """Write the figure as SVG or PNG, by the suffix. Raises OSError when the file cannot be written."""
-        unfinished = path.with_name(f".{path.name}.part")
+        unfinished = path.with_name(f".part-{path.name}")
         if path.suffix.lower() == ".svg":
             self._write_svg(unfinished)
-        elif not self.picture().save(str(unfinished), b"PNG"):
+        elif path.suffix.lower() != ".png":
+            raise OSError(f"{path.name}: a picture is saved as .svg or .png")
+        elif not self.picture().save(str(unfinished)):
             unfinished.unlink(missing_ok=True)
             raise OSError(f"{path.name} could not be written")
         unfinished.replace(path)
