@@ -12,8 +12,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -173,14 +173,16 @@ def _died(exit_code: int | None, fn: Callable[..., Any]) -> ChildDiedError:
 def _serve(pipe: Connection, log: str | None) -> None:
     """The child's main: answer calls until the pipe closes."""
     os.setsid()  # ⌃C in a terminal is the parent's to handle; and our group can be ended as one
-    _die_with_parent()
     sink = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     os.close(sink)
+    guard = _watch_parent()
     with contextlib.suppress(EOFError, OSError):
         while True:
             pipe.send(_answer(pipe, pipe.recv_bytes()))
+    if guard is not None:
+        guard.kill()
 
 
 def _answer(pipe: Connection, payload: bytes) -> tuple[Any, ...]:
@@ -221,18 +223,13 @@ def _rss_bytes() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-def _die_with_parent() -> None:
-    """End this process group when the parent ends, even by kill -9."""
+def _watch_parent() -> subprocess.Popen[bytes] | None:
+    """End this process group when the parent ends, even by kill -9, and even while C code holds the interpreter.
+
+    A shell of a few kilobytes waits for the parent's end of a pipe to close. A thread could not run in the second case,
+    and Linux's parent-death signal neither exists on macOS nor reaches what this process started.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
-        return
-    if sys.platform == "linux":  # the thread below cannot run while C code holds the interpreter; the kernel can
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    def wait() -> None:
-        parent.join()
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+        return None
+    return subprocess.Popen(["/bin/sh", "-c", f"read _; kill -9 -{os.getpgid(0)}"], stdin=parent.sentinel, env={})

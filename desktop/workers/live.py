@@ -54,7 +54,7 @@ class LiveJob:
 
     def __init__(self, record: JobRecord, *, log: Path, bus: EventBus, clock: Clock) -> None:
         """Belongs to the running asyncio loop, on which late changes are published."""
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[dict[str, Any]] | None = None
         self.is_cancelled_by_user = False
         self.is_stored = True
         self._record, self._bus, self._clock = record, bus, clock

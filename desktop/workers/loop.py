@@ -90,9 +90,11 @@ class WorkLoop:
             if running:
                 await asyncio.wait(running, timeout=_STOP_GRACE_S)
             self.children.close()
-            for task in self._tasks - set(running):
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+            clinging = [live for live in self.live.values() if live.task is not None and not live.task.done()]
+            if not clinging:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            for live in clinging:  # its row says "running": the next start makes that "interrupted"
+                _log.warning("job %s did not end when stopped", live.record.id)
             with contextlib.suppress(AppError):
                 await upkeep.store_all()
 
@@ -127,7 +129,8 @@ class WorkLoop:
         for job in ready:
             live = LiveJob(job, log=log_path(self._parts.paths, job.id), bus=self._parts.bus, clock=self._parts.clock)
             self.live[job.id] = live
-            live.task = self._spawn(self._run(live))
+            live.task = self.loop.create_task(self._outcome(live), name=f"job {job.id}")
+            self._spawn(self._run(live, live.task))
 
     def _stored_state(self, job_id: str) -> JobState | None:
         job = rows.read_one(self._parts.store, job_id)
@@ -143,16 +146,15 @@ class WorkLoop:
 
     # ---- one job -------------------------------------------------------------------------------------------------
 
-    async def _run(self, live: LiveJob) -> None:
-        try:
-            changes = await self._outcome(live)
-        finally:
-            self._queue.leave(live.record.id)
-        if not live.is_ended:
-            ended = live.end(**changes, ended_s=self._parts.clock.now_s())
-            await asyncio.shield(self._spawn(self._finish(ended)))
+    async def _run(self, live: LiveJob, task: asyncio.Task[dict[str, Any]]) -> None:
+        """See a job through to its end. Only `task` is ever cancelled, and it may be before its first line ran."""
+        await asyncio.wait({task})
+        changes = {"state": JobState.CANCELLED} if task.cancelled() else task.result()
+        self._queue.leave(live.record.id)
+        if live.is_ended or (task.cancelled() and not live.is_cancelled_by_user):
+            self._schedule()  # called cancelled already; or stopping before it began: it waits for the next start
         else:
-            self._schedule()
+            await self._finish(live.end(**changes, ended_s=self._parts.clock.now_s()))
 
     async def _outcome(self, live: LiveJob) -> dict[str, Any]:
         """Do the job; what its record says of the end."""

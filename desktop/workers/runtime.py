@@ -33,6 +33,7 @@ from desktop.workers.live import read_log
 from desktop.workers.loop import Parts, WorkLoop, checked_params, log_path
 
 T = TypeVar("T")
+_STOP_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -155,7 +156,9 @@ class JobRuntime:
         if work is not None:
             with contextlib.suppress(RuntimeError):  # the loop ended by itself
                 work.loop.call_soon_threadsafe(work.stop)
-        thread.join()
+        thread.join(_STOP_S)
+        if thread.is_alive():
+            _log.error("the workers' loop did not end within %s s; it is left behind", _STOP_S)
         self._thread = None
 
     # ---- inside --------------------------------------------------------------------------------------------------

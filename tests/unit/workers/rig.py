@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +95,45 @@ def fail_typed() -> None:
 
 def fail_untyped() -> None:
     raise ZeroDivisionError("oops")
+
+
+class AwkwardError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one}-{two}")
+
+
+def fail_awkwardly() -> None:
+    raise AwkwardError(1, 2)
+
+
+def give_back_a_lambda() -> object:
+    return lambda: None
+
+
+def loaded(names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if name in sys.modules]
+
+
+def sleep_long(note: str) -> None:
+    Path(note).write_text("x")
+    time.sleep(600)
+
+
+def spin(note: str) -> None:
+    Path(note).write_text("x")
+    while True:
+        pass
+
+
+def hold_the_interpreter(note: str) -> None:
+    Path(note).write_text("x")
+    sum(range(10**13))
+
+
+def start_sleeper(note: str) -> None:
+    sleeper = subprocess.Popen(["sleep", "600"])
+    Path(note).write_text(str(sleeper.pid))
+    sleeper.wait()
 
 
 def add(a: int, b: int) -> int:

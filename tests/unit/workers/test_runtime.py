@@ -210,3 +210,10 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_cancelling_at_once_is_never_too_early(bench: Rig) -> None:
+    for _ in range(20):
+        job_id = bench.runtime.submit("toy.forever", {})
+        bench.runtime.cancel(job_id)
+        assert bench.runtime.wait(job_id, 10).state is JobState.CANCELLED
