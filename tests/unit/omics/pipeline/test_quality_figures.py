@@ -1,0 +1,124 @@
+"""Sample checks, components and drawings, on arrays made for the purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from desktop.studios.omics.steps.figures import draw_pca, draw_volcano, new_axes, place_labels, save_figure, shown
+from desktop.studios.omics.steps.quality import (
+    clustered_order,
+    gene_z_scores,
+    most_variable,
+    principal_components,
+    sample_quality,
+)
+from tests.stand_ins.finished_run import some_counts
+
+
+def quality(counts: np.ndarray) -> pd.DataFrame:
+    logs = np.log2(counts + 1.0)
+    return sample_quality(counts, logs, np.ones(len(counts)), [f"s{k}" for k in range(len(counts))])
+
+
+def test_sound_samples_are_not_flagged() -> None:
+    assert not quality(some_counts())["is_outlier"].any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shallow_a_foreign_and_a_doubled_sample_are_flagged_with_the_reason(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = some_counts(2000, seed=seed)
+    shallow = rng.binomial(counts[0], 0.05)
+    foreign = rng.permutation(counts[1])
+    table = quality(np.vstack([counts, shallow, foreign, counts[2]]))
+    assert "library size" in table.loc["s6", "reason"]
+    assert "correlation" in table.loc["s7", "reason"]
+    assert table.loc["s8", "reason"] == "identical to s2"
+    assert not table.loc[["s0", "s1", "s3"], "is_outlier"].any()
+
+
+def test_one_sample_has_no_neighbours() -> None:
+    table = quality(some_counts()[:1])
+    assert table["closest_sample"].tolist() == [""]
+
+
+def test_components_find_the_direction_that_differs() -> None:
+    values = np.zeros((6, 50))
+    values[3:, :10] = 4.0
+    values += np.random.default_rng(0).normal(0, 0.01, values.shape)
+    scores, percent = principal_components(values)
+    assert percent[0] > 99
+    assert percent.sum() <= 100 + 1e-9
+    assert (np.sign(scores[:3, 0]) == -np.sign(scores[3:, 0])).all()
+    again, _ = principal_components(values[::-1])
+    np.testing.assert_allclose(np.abs(again[::-1]), np.abs(scores), atol=1e-8)
+
+
+def test_most_variable_leaves_out_constant_genes() -> None:
+    values = np.zeros((4, 5))
+    values[:, 2] = [0, 1, 2, 3]
+    values[:, 4] = [0, 5, 0, 5]
+    assert most_variable(values, 10).tolist() == [4, 2]
+
+
+def test_z_scores_of_a_constant_gene_are_zero() -> None:
+    z = gene_z_scores(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]))
+    np.testing.assert_allclose(z, [[-1, 0], [0, 0], [1, 0]])
+
+
+def test_clustering_puts_like_rows_together() -> None:
+    order = clustered_order(np.array([[0.0], [10.0], [0.1], [10.1]])).tolist()
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+
+
+def test_labels_never_overlap() -> None:
+    figure, axes = new_axes()
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(0, 0.2, 60), rng.normal(0, 0.2, 60)
+    axes.scatter(x, y)
+    n_placed = place_labels(axes, [(a, b, f"GENE{k}") for k, (a, b) in enumerate(zip(x, y, strict=True))])
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert 3 < n_placed == len(boxes) < 60
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert figure.axes == [axes]
+
+
+def test_volcano_marks_p_values_that_underflow(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "gene_id": ["a", "b", "c", "d"],
+            "gene_symbol": ["XIST", "", "", ""],
+            "log2_fold_change": [9.0, -1.0, 0.1, np.nan],
+            "pvalue": [0.0, 1e-30, 0.5, np.nan],
+            "padj": [0.0, 1e-29, 0.6, np.nan],
+        }
+    )
+    figure = draw_volcano(table, 0.05, 0.0, "drug against control")
+    save_figure(figure, tmp_path, "volcano")
+    texts = [
+        element.text or "" for element in ElementTree.parse(tmp_path / "volcano.svg").iter() if "text" in element.tag
+    ]
+    assert any("p below 1e-308: 1" in text for text in texts)
+    assert "XIST" in texts
+    assert not any("inf" in text or "nan" in text for text in texts)
+
+
+def test_names_from_data_are_never_markup_or_mathematics(tmp_path: Path) -> None:
+    names = ["$\\frac{1}{$", "<b>x</b>", "a\nb\tc", "x" * 100, "größe", "_^"]
+    scores, percent = principal_components(np.random.default_rng(0).normal(size=(6, 20)))
+    figure = draw_pca(scores, percent, names, {"$g": ["<i>", "$"] * 3, "h": ["1"] * 6}, "$g", "h")
+    save_figure(figure, tmp_path, "pca")
+    tree = ElementTree.parse(tmp_path / "pca.svg")
+    texts = [element.text or "" for element in tree.iter() if element.tag.endswith("text")]
+    assert "<b>x</b>" in texts
+    assert any(text.endswith("…") for text in texts)
+
+
+def test_shown_is_one_short_printable_line() -> None:
+    assert shown("a\nb\x1b[0m" + "x" * 50).isprintable()
+    assert len(shown("x" * 50)) == 24
