@@ -51,7 +51,7 @@ class Engine:
         """A connection of its own; the caller closes it. Not to be shared between threads."""
         import docker
 
-        return docker.APIClient(base_url=self.url, version=self.api, timeout=timeout_s)
+        return docker.APIClient(base_url=self.url, version=self.api, timeout=timeout_s)  # type: ignore[arg-type]
 
 
 def candidates(setting: str, env: Mapping[str, str], home: Path) -> Iterator[tuple[str, str]]:

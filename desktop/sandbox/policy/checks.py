@@ -98,6 +98,8 @@ class Checks:
             ast.BinOp: self._operation,
             ast.MatchClass: self._match_class,
             ast.Subscript: self._subscript,
+            ast.Assign: self._assign,
+            ast.Dict: self._dictionary,
             ast.arg: self._argument,
             ast.AnnAssign: self._annotated,
             ast.keyword: self._keyword,
@@ -347,6 +349,8 @@ class Checks:
         node = placed.node
         assert isinstance(node, ast.MatchClass)
         for name in node.kwd_attrs:
+            if is_dunder(name):
+                self._add("dunder", node, f"{name} reaches into the interpreter.", _dunder_remedy(name))
             self._free_attribute(node.cls, name, node, placed.scope, is_called=False, is_load=True)
 
     # ---- calls -------------------------------------------------------------------------------------------------------
@@ -436,7 +440,11 @@ class Checks:
                 self._add(
                     "dynamic-code", node, "timeit runs text as code.", "Give it a function: timeit(f, number=10)."
                 )
-        elif path == "numpy.load" and (len(node.args) > 2 or any(k.arg is None for k in node.keywords)):
+        elif path == "numpy.load" and (
+            len(node.args) > 2
+            or any(k.arg is None for k in node.keywords)
+            or any(isinstance(a, ast.Starred) for a in node.args)
+        ):
             why, remedy = _DANGER["deserialise"]
             self._add("deserialise", node, f"np.load with objects {why}.", remedy)
         elif path == "sys.setrecursionlimit":
@@ -465,8 +473,9 @@ class Checks:
             if callee in ("query", "eval") and callee in self._layout.defined:
                 continue
             place, keywords, kind = texts.EVALUATED[callee]
-            if place is not None and len(node.args) > place:
-                given.append((node.args[place], kind))
+            if place is not None:
+                is_unbound = any(p.endswith((".query", ".eval")) and p.count(".") > 1 for p in paths)
+                given += [(a, kind) for a in node.args[place + is_unbound : place + is_unbound + 1]]
             given += [(k.value, kind) for k in node.keywords if k.arg in keywords]
             if kind == "query" and any(
                 k.arg in (None, "local_dict", "global_dict", "resolvers") for k in node.keywords
@@ -587,7 +596,7 @@ class Checks:
 
     def _text(self, text: str, node: ast.AST) -> None:
         for name in texts.format_attributes(text):
-            if (is_dunder(name) and name not in self._rules.readable_dunders) or (
+            if (is_dunder(name) and name not in ("__name__", "__version__", "__doc__")) or (
                 self._rules.refused_attributes.get(name) == "introspection"
             ):
                 message = f"A format field that reads {name} reaches into the interpreter."
@@ -604,6 +613,24 @@ class Checks:
             name = node.slice.value
             if is_dunder(name) and name.endswith("__") and name not in self._rules.readable_dunders:
                 self._add("dunder", node, f"[{name!r}] reaches into the interpreter.", "Remove it.")
+
+    def _assign(self, placed: Placed) -> None:
+        node = placed.node
+        assert isinstance(node, ast.Assign)
+        is_false = isinstance(node.value, ast.Constant) and node.value.value in (False, None)
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and not is_false:
+                for text in self._values.texts(target.slice, placed.scope) or ():
+                    if text.endswith("usetex"):
+                        self._add("process", node, *_TEX)
+
+    def _dictionary(self, placed: Placed) -> None:
+        node = placed.node
+        assert isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True):
+            is_false = isinstance(value, ast.Constant) and value.value in (False, None)
+            if isinstance(key, ast.Constant) and str(key.value).endswith("usetex") and not is_false:
+                self._add("process", node, *_TEX)
 
     def _variable(self, name: ast.expr, node: ast.AST, scope: Scope, *, is_set: bool) -> None:
         names = self._values.texts(name, scope)
@@ -624,6 +651,8 @@ class Checks:
         assert isinstance(node, ast.keyword)
         is_false = isinstance(node.value, ast.Constant) and node.value.value in (False, None)
         is_refused = node.arg == "allow_pickle" and not is_false
+        if node.arg == "usetex" and not is_false:
+            self._add("process", node, *_TEX)
         if node.arg is None:
             for items in self._values.of(node.value, placed.scope):
                 keys = items.keys if isinstance(items, Items) else None
@@ -633,6 +662,7 @@ class Checks:
             self._add("deserialise", node, f"allow_pickle {why}.", remedy)
 
 
+_TEX = ("usetex starts the program LaTeX.", "Leave usetex off; matplotlib draws $formulas$ itself.")
 _VARIABLE = (
     "Only the variables that set thread numbers, locale and plotting may be set, and none that holds a secret read.",
     'Name one variable, such as os.environ["OMP_NUM_THREADS"].',

@@ -87,6 +87,7 @@ class Layout:
     calls: dict[str, list[tuple[ast.Call, Scope]]] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
     defined: set[str] = field(default_factory=set)  # names of functions and methods of the script
+    returns: dict[int, list[tuple[ast.expr, Scope]]] = field(default_factory=dict)  # id(function's scope) → returned
 
 
 def lay_out(tree: ast.AST, scope: Scope | None = None) -> Layout:
@@ -195,6 +196,8 @@ def _bind(node: ast.AST, scope: Scope, layout: Layout) -> None:
         layout.loads[node.id] = layout.loads.get(node.id, 0) + 1
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         layout.calls.setdefault(node.func.id, []).append((node, scope))
+    elif isinstance(node, ast.Return) and node.value is not None:
+        layout.returns.setdefault(id(scope), []).append((node.value, scope))
     elif isinstance(node, ast.Assign):
         for target in node.targets:
             _bind_target(target, node.value, (), scope, scope)

@@ -27,6 +27,7 @@ _TOWER = re.compile(
     r"(?:[-+~][ \t]*){64,}|(?:\bnot[ \t]+){64,}|(?:\blambda\b[^:\n]{0,40}:[ \t]*){32,}|(?:\bawait[ \t]+){32,}"
 )
 _MAX_BRACKETS = 90
+_MAX_LINE_CHARS = 50_000
 _lock = threading.Lock()  # catch_warnings changes the whole process
 
 # Each node this policy was written for, with its fields, of Python 3.11. Whatever a newer grammar adds is refused.
@@ -81,6 +82,9 @@ def _tower(text: str) -> int | None:
     text = _SKIPPED.sub(lambda found: "\n" * found.group().count("\n"), text)
     if found := _TOWER.search(text):
         return text.count("\n", 0, found.start()) + 1
+    for number, one in enumerate(text.split("\n"), start=1):
+        if len(one) > _MAX_LINE_CHARS:
+            return number
     depth, line = 0, 1
     for mark in re.finditer(r"[()\[\]{}\n]", text):
         char = mark.group()

@@ -299,8 +299,11 @@ class Values:
 
     def _of_call(self, call: ast.Call, scope: Scope) -> Value:
         func = call.func
-        if isinstance(func, ast.Name) and scope.find(func.id) is None:
-            return self._of_builtin(func.id, call, scope)
+        if isinstance(func, ast.Name):
+            home = scope.find(func.id)
+            if home is None:
+                return self._of_builtin(func.id, call, scope)
+            return frozenset().union(*(self._returned(b) for b in home.names[func.id]), self._made(func, scope))
         if isinstance(func, ast.Attribute):
             if func.attr in ("parse_args", "parse_known_args"):
                 return frozenset({Plain("arguments")})
@@ -309,9 +312,21 @@ class Values:
                 return frozenset(_view(v, func.attr) for v in base)
             if func.attr in _FOLDED_METHODS and base and all(isinstance(v, Text) for v in base):
                 return self._folded_method(func.attr, base, call, scope)
-        if any(isinstance(v, Member) for v in self.of(func, scope)):
-            return frozenset({Plain("data")}) if self._makes_data(func, scope) else _NOTHING_KNOWN
-        return _NOTHING_KNOWN
+        return self._made(func, scope)
+
+    def _made(self, func: ast.expr, scope: Scope) -> Value:
+        if not any(isinstance(v, Member) for v in self.of(func, scope)):
+            return frozenset() if isinstance(func, ast.Name) else _NOTHING_KNOWN
+        return frozenset({Plain("data")}) if self._makes_data(func, scope) else _NOTHING_KNOWN
+
+    def _returned(self, binding: Binding) -> Value:
+        """What a function of the script gives back: one of its return expressions."""
+        function = binding.definition
+        if not isinstance(function, ast.FunctionDef) or function.decorator_list:
+            return _NOTHING_KNOWN if binding.module is None else frozenset()
+        inner = self._layout.inner.get(id(function))
+        returned = self._layout.returns.get(id(inner), [])[:50]
+        return frozenset().union(*(self.of(e, s) for e, s in returned)) or _NOTHING_KNOWN
 
     def _makes_data(self, func: ast.expr, scope: Scope) -> bool:
         """Whether this is a class of a library (capital letter): a frame, a model; no text."""
