@@ -84,17 +84,21 @@ class Bridge(QObject):
         self._unsubscribe = workbench.bus.subscribe(self.receive)
         self.attached.emit()
 
-    def close(self) -> None:
-        """Stop listening, drop what is pending, let the reader threads end. The workbench stays open."""
+    async def close(self) -> None:
+        """Stop listening, end what was started, let the reader threads end. The workbench stays open."""
+        import asyncio
+
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
         self._timer.stop()
-        for task in tuple(self._tasks):
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._readers is not None:
-            self._readers.shutdown(wait=True, cancel_futures=True)
-            self._readers = None
+            readers, self._readers = self._readers, None
+            await asyncio.to_thread(readers.shutdown, cancel_futures=True)
 
     # ---- out: requests ------------------------------------------------------------------------------------------
 

@@ -291,6 +291,11 @@ class Frame(QObject):
         self._running.setText(" · ".join(words) or "Nothing running")
         self.sidebar.set_badge("activity", running + waiting)
 
+    @property
+    def status_words(self) -> tuple[str, str]:
+        """What the status bar says: jobs, machine."""
+        return self._running.text(), self._machine.text()
+
     def show_machine(self, words: str, tip: str = "") -> None:
         """What the status bar says of the machine: isolation, offline."""
         self._machine.setText(words)

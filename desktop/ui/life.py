@@ -121,11 +121,10 @@ class Life(QObject):
     async def _close(self, building: asyncio.Future[Workbench]) -> None:
         self.frame.remember()
         self.frame.window.hide()
-        with contextlib.suppress(Exception):
+        await self.frame.bridge.close()
+        with contextlib.suppress(AppError):  # of the building, which was shown when it happened
             workbench = await building
-            self.frame.bridge.close()
             await asyncio.wrap_future(_in_thread(workbench.close))
-        self.frame.bridge.close()
         self._instance.release()
 
     # ---- quitting -----------------------------------------------------------------------------------------------

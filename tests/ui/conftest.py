@@ -104,7 +104,7 @@ def close_frame(made: Frame, run: Run[Any]) -> None:
     """Close it and let Qt delete it."""
 
     async def close() -> None:
-        made.bridge.close()
+        await made.bridge.close()
         made.window.close()
         made.window.deleteLater()
         await asyncio.sleep(0.02)

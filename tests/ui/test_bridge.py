@@ -60,7 +60,7 @@ def test_a_flood_is_delivered_as_its_latest_states(qapp: QApplication, run: Run[
         assert {job.id: job.done_frac for job in heard.jobs} == {f"j{n % 3}": n / 30_000 for n in range(29_997, 30_000)}
         assert len(heard.jobs) < 30, "states between two frames are skipped"
         assert heard.threads == {threading.get_ident()}
-        bridge.close()
+        await bridge.close()
 
     run(scenario())
 
@@ -72,7 +72,7 @@ def test_log_lines_come_in_order_and_a_flood_keeps_its_end(qapp: QApplication, r
         publish_from_a_thread(bridge, [JobLogged("j", f"{n}") for n in range(LOG_LINES * 3)])
         await until(lambda: heard.lines.get("j"))
         assert heard.lines["j"] == [f"{n}" for n in range(LOG_LINES * 2, LOG_LINES * 3)]
-        bridge.close()
+        await bridge.close()
 
     run(scenario())
 
@@ -110,7 +110,7 @@ def test_nothing_that_matters_is_lost(qapp: QApplication, run: Run[Any], events:
             ),
             limit_s=5,
         )
-        bridge.close()
+        await bridge.close()
 
     run(scenario())
 
@@ -123,7 +123,7 @@ def test_calls_run_in_a_child_and_reads_in_a_thread(qapp: QApplication, run: Run
         bridge.attach(workbench)
         assert await bridge.call(os.getpid) != os.getpid()
         assert await bridge.read(threading.get_ident) != threading.get_ident()
-        bridge.close()
+        await bridge.close()
 
     run(scenario())
 
@@ -142,7 +142,7 @@ def test_a_failing_task_is_told(qapp: QApplication, run: Run[Any], workbench: Wo
         await until(lambda: faults)
         assert isinstance(faults[0], InputError)
         assert faults[0].hint == "Choose another file."
-        bridge.close()
+        await bridge.close()
 
     run(scenario())
 

@@ -73,14 +73,12 @@ class Marks:
 
 
 def dataset_items(jobs: Sequence[JobRecord], marks: Marks) -> list[LibraryItem]:
-    """One item for each dataset that was looked at or analysed, from the newest job about it."""
+    """One item for each dataset that was looked at or analysed: from the newest look, else from the newest job."""
     items: dict[str, LibraryItem] = {}
-    for job in sorted(jobs, key=lambda one: one.created_s, reverse=True):
-        place = str(job.params.get("data") or "")
-        key = f"data:{place}"
-        if not place or job.state is not JobState.DONE or (key in items and items[key].facts):
-            continue
-        items[key] = _dataset(job, place, key, marks)
+    done = [job for job in jobs if job.state is JobState.DONE and job.params.get("data")]
+    for job in sorted(done, key=lambda one: ("files" in (one.result or {}), one.created_s), reverse=True):
+        place = str(job.params["data"])
+        items.setdefault(f"data:{place}", _dataset(job, place, f"data:{place}", marks))
     return list(items.values())
 
 

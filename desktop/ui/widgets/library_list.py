@@ -140,6 +140,12 @@ class LibraryList(QWidget):
                 self.table.selectRow(line)
                 return
 
+    @property
+    def page_words(self) -> str:
+        """The sentence of the empty state in front, or ""."""
+        page = self._pages.currentWidget()
+        return page.accessibleName() if isinstance(page, EmptyState) else ""
+
     # ---- the preview --------------------------------------------------------------------------------------------
 
     def show_page(self, markdown: str, folder: Path | None = None) -> None:
