@@ -56,18 +56,38 @@ def read_members(path: Path) -> Iterator[tuple[str, bytes]]:
                 continue
             data = read.read(size + 1) if hasattr(read, "read") else b""
             if len(data) > size:
-                raise UnreadableTableError(f"{path.name}: {name} is larger than it says.", hint="Do not use this archive.", file=path.name)
+                raise UnreadableTableError(
+                    f"{path.name}: {name} is larger than it says.", hint="Do not use this archive.", file=path.name
+                )
             yield name, data
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, OSError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+    ) as error:
         raise UnreadableTableError(
-            f"{path.name} is a damaged or incomplete archive.", hint="Download it again.", file=path.name, reason=str(error)[:200]
+            f"{path.name} is a damaged or incomplete archive.",
+            hint="Download it again.",
+            file=path.name,
+            reason=str(error)[:200],
         ) from None
 
 
 def is_safe(name: str) -> bool:
     """A plain relative name that stays inside."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    return bool(parts) and not name.startswith(("/", "\\")) and ".." not in parts and ":" not in parts[0] and "\x00" not in name
+    return (
+        bool(parts)
+        and not name.startswith(("/", "\\"))
+        and ".." not in parts
+        and ":" not in parts[0]
+        and "\x00" not in name
+    )
 
 
 def _tar_members(path: Path) -> Iterator[tuple[str, int, io.BufferedIOBase]]:

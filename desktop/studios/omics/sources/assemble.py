@@ -60,12 +60,13 @@ def make_inspection(
 def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:
     """A sample table read from the names of the columns alone, offered as such."""
     found = factors_from_names(names)
-    if set(found) == {"replicate"}:
-        found = {}
+    found.pop("replicate", None)  # in a name it only counts the samples of a group
     table = make_sample_table(names, found)
     if table.factors:
-        shown = "; ".join(f"{name}: {', '.join(table.levels(name))}" for name in table.factors if name != "replicate")
-        text = f"There is no table of samples; the groups were read from the names of the columns ({shown}). Check them."
+        shown = "; ".join(f"{name}: {', '.join(table.levels(name))}" for name in table.factors)
+        text = (
+            f"There is no table of samples; the groups were read from the names of the columns ({shown}). Check them."
+        )
     else:
         text = "There is no table of samples, and the names of the columns do not tell the groups."
     return table, [Reason(about="samples", text=text, by="rule:column_names")]
@@ -76,8 +77,14 @@ def _refuse_all_zero(table: ExpressionTable, samples: SampleTable) -> None:
     place = {name: at for at, name in enumerate(table.names)}
     values = table.values[:, [place[name] for name in samples.samples]]
     if values.size and not np.any(values):
-        raise AllZeroError("Every value of the table is 0.", hint="Check that reads were counted with the right annotation and strand.")
+        raise AllZeroError(
+            "Every value of the table is 0.", hint="Check that reads were counted with the right annotation and strand."
+        )
     totals = np.abs(np.nan_to_num(values)).sum(axis=0)
     empty = [name for name, total in zip(samples.samples, totals, strict=True) if total == 0]
     if empty:
-        raise AllZeroError(f"These samples have no reads at all: {', '.join(empty[:6])}.", hint="Leave them out of the table.", samples=empty)
+        raise AllZeroError(
+            f"These samples have no reads at all: {', '.join(empty[:6])}.",
+            hint="Leave them out of the table.",
+            samples=empty,
+        )

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from desktop.studios.omics.errors import SamplesDoNotMatchError, UnreadableTableError
+from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError, UnreadableTableError
 from desktop.studios.omics.schema import FoundFile, Inspection, ValueType
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
-from desktop.studios.omics.sources.files import found_file, read_expression, sha256
+from desktop.studios.omics.sources.expression import ExpressionTable
+from desktop.studios.omics.sources.files import found_file, read_expression, read_series, sha256
+from desktop.studios.omics.sources.folder import look_at_file
 from desktop.studios.omics.sources.geo_folder import inspect_folder
 from desktop.studios.omics.sources.sample_sheet import join_sheet
 
@@ -63,12 +65,32 @@ def load_matrix(inspection: Inspection) -> ExpressionMatrix:
         )
     values = table.values[:, [place[name] for name in inspection.samples.samples]].T
     return ExpressionMatrix(
-        np.ascontiguousarray(values), list(inspection.samples.samples), table.gene_ids, table.gene_symbols, table.value_type
+        np.ascontiguousarray(values),
+        list(inspection.samples.samples),
+        table.gene_ids,
+        table.gene_symbols,
+        table.value_type,
     )
 
 
+def _refuse_sheet(path: Path, table: ExpressionTable) -> None:
+    """A table of samples given in the place of the table of genes."""
+    if table.id_type == "unknown" or len(table.gene_ids) < 50:
+        look = look_at_file(path)
+        if look.sheet is not None:
+            raise NothingAnalysableError(
+                f"{path.name} is a table of samples, not of genes.",
+                hint="Give the table of counts as the data, and this one as the samples.",
+                file=path.name,
+            )
+
+
 def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
+    series = read_series(path)
+    if series is not None and series.samples and sheet is None:
+        return inspect_folder(path, None)
     table = read_expression(path)
+    _refuse_sheet(path, table)
     chosen = found_file(path, table, chosen=True)
     if sheet is None:
         samples, reasons = samples_from_names(table.names)

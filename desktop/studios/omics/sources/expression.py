@@ -29,6 +29,11 @@ _SUFFIX = re.compile(
     re.IGNORECASE,
 )
 
+_STATISTIC = re.compile(
+    r"\b(log2? ?(fold ?change|fc)|padj|p ?adj|p ?val(ue)?|q ?val(ue)?|fdr|fold ?change|basemean)\b"
+    r"|\b(conf lo|conf hi|variance|uncertainty var|dispersion var|std ?err|stdev)$"
+)
+
 
 @dataclass(frozen=True)
 class ExpressionTable:
@@ -220,12 +225,10 @@ def _value_columns(table: Table, id_column: int, cautions: list[Caution]) -> lis
 
 
 def _is_result(name: str, bare: str) -> bool:
-    words = vocabulary()
-    if len(bare) > 2 and words.has("result_headers", name):
+    """A heading of statistics: a fold change, a p-value, a variance, the bounds of an interval."""
+    if len(bare) > 2 and vocabulary().has("result_headers", name):
         return True
-    return bool(
-        re.search(r"\b(log2? ?(fold ?change|fc)|padj|p ?adj|p ?val(ue)?|q ?val(ue)?|fdr|fold ?change|basemean)\b", bare)
-    )
+    return bool(_STATISTIC.search(bare))
 
 
 def _is_key(table: Table, column: int) -> bool:

@@ -42,26 +42,50 @@ def read_expression(path: Path) -> ExpressionTable:
     return to_expression(read_table(path))
 
 
+def read_series(path: Path) -> soft.GeoSeries | None:
+    """The series a series matrix describes; None if the file is something else."""
+    head = texts.read_bytes(path, limit=8192, head_only=True)
+    if not head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
+        return None
+    text, _ = texts.decode(texts.read_bytes(path), name=path.name)
+    return soft.read_series_matrix(text)[0]
+
+
 def _refuse_other(path: Path, head: bytes) -> None:
     start = head[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        raise UnreadableTableError(f"{path.name} is a web page, not a table.", hint="The download went wrong: fetch the file again.", file=path.name)
+        raise UnreadableTableError(
+            f"{path.name} is a web page, not a table.",
+            hint="The download went wrong: fetch the file again.",
+            file=path.name,
+        )
     if head.startswith((b"%%MatrixMarket", b"\x89HDF")):
         raise NothingAnalysableError(
-            f"{path.name} holds single cells.", hint="Sum the counts of each sample's cells to a table of genes by samples first.", file=path.name
+            f"{path.name} holds single cells.",
+            hint="Sum the counts of each sample's cells to a table of genes by samples first.",
+            file=path.name,
         )
     if re.match(rb"@\S+.*\n[ACGTNacgtn.]+\n\+", head):
-        raise NothingAnalysableError(f"{path.name} holds sequencing reads.", hint="Count the reads per gene first.", file=path.name)
+        raise NothingAnalysableError(
+            f"{path.name} holds sequencing reads.", hint="Count the reads per gene first.", file=path.name
+        )
     if soft.is_soft(head.decode("utf-8", "replace")):
         raise NothingAnalysableError(
-            f"{path.name} describes samples and holds no table of values by sample.", hint="Give the folder of the series.", file=path.name
+            f"{path.name} describes samples and holds no table of values by sample.",
+            hint="Give the folder of the series.",
+            file=path.name,
         )
 
 
 def _folder(path: Path) -> ExpressionTable:
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink() and not file.name.startswith("."))
+    files = sorted(
+        file for file in path.rglob("*") if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
+    )
     shallow = [file for file in files if len(file.relative_to(path).parts) <= 2]
-    return combine(((str(file.relative_to(path)), file.read_bytes()) for file in shallow if file.stat().st_size < 512 * 1024**2), source=path.name)
+    return combine(
+        ((str(file.relative_to(path)), file.read_bytes()) for file in shallow if file.stat().st_size < 512 * 1024**2),
+        source=path.name,
+    )
 
 
 def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
@@ -75,7 +99,9 @@ def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
     counted = [table for table in found if table.value_type in _COUNTS and len(table.names) >= 2]
     best = max(counted or found, key=lambda table: table.values.size, default=None)
     if best is None:
-        raise problem or NothingAnalysableError(f"{name} holds no table of values.", hint="Choose another file.", file=name)
+        raise problem or NothingAnalysableError(
+            f"{name} holds no table of values.", hint="Choose another file.", file=name
+        )
     return best
 
 
@@ -87,7 +113,11 @@ def _archive(path: Path) -> ExpressionTable:
         for name, data in read_members(path):
             try:
                 head = texts.read_bytes(data, name=name, limit=8192, head_only=True)
-                table = _best_sheet(read_workbook(data, name=name), name) if is_workbook(head) else to_expression(read_table(data, name=name))
+                table = (
+                    _best_sheet(read_workbook(data, name=name), name)
+                    if is_workbook(head)
+                    else to_expression(read_table(data, name=name))
+                )
             except AppError:
                 continue
             if len(table.names) >= 2 and table.value_type != "not_expression":
@@ -97,7 +127,9 @@ def _archive(path: Path) -> ExpressionTable:
             return (counted or found)[0]
         if len(counted) > 1:
             raise NothingAnalysableError(
-                f"{path.name} holds {len(counted)} tables of counts.", hint="Unpack it and give the one to analyse.", file=path.name
+                f"{path.name} holds {len(counted)} tables of counts.",
+                hint="Unpack it and give the one to analyse.",
+                file=path.name,
             ) from None
         raise nothing from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,10 +67,14 @@ def files_of(root: Path) -> list[Path]:
                 found.append(path)
                 if len(found) > MAX_FILES:
                     raise NothingAnalysableError(
-                        f"{root.name} holds more than {MAX_FILES} files.", hint="Give the folder of one dataset.", folder=str(root)
+                        f"{root.name} holds more than {MAX_FILES} files.",
+                        hint="Give the folder of one dataset.",
+                        folder=str(root),
                     )
     if not found:
-        raise NothingAnalysableError(f"{root.name} holds no files.", hint="Choose a folder with a counts table in it.", folder=str(root))
+        raise NothingAnalysableError(
+            f"{root.name} holds no files.", hint="Choose a folder with a counts table in it.", folder=str(root)
+        )
     return found
 
 
@@ -79,8 +82,8 @@ def look_at(root: Path, extra: list[Path]) -> Contents:
     """Look at every file of a folder and at `extra` files that belong to it."""
     contents = Contents(root)
     per_folder: dict[Path, list[Look]] = {}
-    for path in [*files_of(root), *extra]:
-        look = _look(path)
+    for path in [*(files_of(root) if root.is_dir() else [root]), *extra]:
+        look = look_at_file(path)
         contents.looks.append(look)
         if look.record.role == "per_sample_counts" and look.expression is None:
             per_folder.setdefault(path.parent, []).append(look)
@@ -106,7 +109,8 @@ def look_at(root: Path, extra: list[Path]) -> Contents:
     return contents
 
 
-def _look(path: Path) -> Look:
+def look_at_file(path: Path) -> Look:
+    """One file, told by its content; what cannot be read becomes a record that says why."""
     size = path.stat().st_size
     try:
         role, look = _by_content(path)
@@ -139,7 +143,9 @@ def _by_content(path: Path) -> tuple[FileRole, Look]:
     if soft.is_soft(text):
         whole, _ = texts.decode(texts.read_bytes(path), name=path.name)
         empty.series = soft.read_family(whole)
-        empty.record = empty.record.model_copy(update={"n_samples": len(empty.series.samples), "why": "What GEO says of the series and its samples."})
+        empty.record = empty.record.model_copy(
+            update={"n_samples": len(empty.series.samples), "why": "What GEO says of the series and its samples."}
+        )
         return "family_soft", empty
     return _table(path, empty)
 
@@ -187,13 +193,21 @@ def _first(path: Path, count: int) -> bytes:
         with path.open("rb") as stream:
             return stream.read(count)
     except OSError as error:
-        raise UnreadableTableError(f"{path.name} cannot be read.", hint="Check who may read it.", file=path.name, reason=str(error)) from None
+        raise UnreadableTableError(
+            f"{path.name} cannot be read.", hint="Check who may read it.", file=path.name, reason=str(error)
+        ) from None
 
 
 def _with_expression(look: Look, table: ExpressionTable, role: FileRole) -> tuple[FileRole, Look]:
     look.expression = table
     look.record = look.record.model_copy(
-        update={"value_type": table.value_type, "id_type": table.id_type, "n_rows": len(table.gene_ids), "n_samples": len(table.names), "why": table.why}
+        update={
+            "value_type": table.value_type,
+            "id_type": table.id_type,
+            "n_rows": len(table.gene_ids),
+            "n_samples": len(table.names),
+            "why": table.why,
+        }
     )
     return role, look
 
@@ -228,7 +242,9 @@ def _workbook(path: Path, look: Look) -> tuple[FileRole, Look]:
 def _series_matrix(path: Path, look: Look) -> tuple[FileRole, Look]:
     whole, _ = texts.decode(texts.read_bytes(path), name=path.name)
     look.series, table = soft.read_series_matrix(whole)
-    look.record = look.record.model_copy(update={"n_samples": len(look.series.samples), "why": "What GEO says of the samples; it holds no values."})
+    look.record = look.record.model_copy(
+        update={"n_samples": len(look.series.samples), "why": "What GEO says of the samples; it holds no values."}
+    )
     if table:
         role, look = _with_expression(look, read_expression(path), "series_matrix")
         return role, look
@@ -244,20 +260,28 @@ def _table(path: Path, look: Look) -> tuple[FileRole, Look]:
         return sheet[0], look
     sample = read_sample_file(path.name, texts.read_bytes(path))
     if sample is not None:
-        look.record = look.record.model_copy(update={"n_rows": len(sample.ids), "n_samples": 1, "why": f"{sample.kind} counts of one sample."})
+        look.record = look.record.model_copy(
+            update={"n_rows": len(sample.ids), "n_samples": 1, "why": f"{sample.kind} counts of one sample."}
+        )
         return "per_sample_counts", look
     results = sum(vocabulary().has("result_headers", heading) for heading in text_table.heading)
     try:
         table = read_expression(path)
     except NothingAnalysableError:
         role: FileRole = "result_table" if results >= 2 else "annotation" if len(text_table.frame) > 500 else "other"
-        look.record = look.record.model_copy(update={"n_rows": len(text_table.frame), "why": "It has no columns of expression values."})
+        look.record = look.record.model_copy(
+            update={"n_rows": len(text_table.frame), "why": "It has no columns of expression values."}
+        )
         return role, look
     if results >= 2 and table.value_type not in ("counts", "expected_counts"):
-        look.record = look.record.model_copy(update={"n_rows": len(table.gene_ids), "why": "Results of an analysis, not values to analyse."})
+        look.record = look.record.model_copy(
+            update={"n_rows": len(table.gene_ids), "why": "Results of an analysis, not values to analyse."}
+        )
         return "result_table", look
     if len(table.names) < 2 or id_type_of(table.gene_ids) == "unknown" and table.value_type == "not_expression":
-        look.record = look.record.model_copy(update={"n_rows": len(table.gene_ids), "why": "Not a table of genes by samples."})
+        look.record = look.record.model_copy(
+            update={"n_rows": len(table.gene_ids), "why": "Not a table of genes by samples."}
+        )
         return "other", look
     return _with_expression(look, table, role_of(table.value_type))
 
@@ -276,19 +300,33 @@ def _as_sheet(table: Table) -> tuple[FileRole, dict[str, list[str]]] | None:
     except UnreadableTableError:
         return None
     for values in columns.values():
-        if sum(bool(_RUN.fullmatch(value)) for value in values) >= 0.9 * n_rows and len(columns) > 2:
+        if sum(bool(_RUN.fullmatch(value)) for value in values) >= 0.9 * n_rows and _n_worded(columns) > 2:
             return "run_table", columns
+    if not any(len(set(values)) == n_rows for values in columns.values()):
+        return None
     words = vocabulary()
-    worded = [h for h, v in columns.items() if len({x for x in v if not re.fullmatch(r"[\d.,eE+-]*", x)}) > 0]
-    said = sum(any(words.has(which, h) for which in ("group_names", "batch_names", "pairing_names", "replicate_names", "identity_names", "numeric_names")) for h in columns)
+    said = sum(
+        any(
+            words.has(which, h)
+            for which in (
+                "group_names",
+                "batch_names",
+                "pairing_names",
+                "replicate_names",
+                "identity_names",
+                "numeric_names",
+            )
+        )
+        for h in columns
+    )
     genes = id_type_of(list(next(iter(columns.values()))))
     if genes in ("ensembl", "flybase", "probe", "refseq", "entrez") and n_rows > 100:
         return None
-    if len(worded) >= 2 and said >= 1 and len(worded) >= 0.4 * len(columns):
+    if _n_worded(columns) >= 2 and said >= 1 and _n_worded(columns) >= 0.4 * len(columns):
         return "sample_sheet", columns
     return None
 
 
-def sheets_of(contents: Contents) -> Iterator[Look]:
-    """Files that hold tables of samples."""
-    return (look for look in contents.looks if look.sheet is not None)
+def _n_worded(columns: dict[str, list[str]]) -> int:
+    """Columns that hold words, not only numbers."""
+    return sum(any(not re.fullmatch(r"[\d.,eE+-]*", value) for value in values) for values in columns.values())

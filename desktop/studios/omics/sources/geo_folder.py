@@ -12,7 +12,7 @@ from pathlib import Path
 
 from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError
-from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason
+from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
 from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.files import sha256
@@ -20,6 +20,9 @@ from desktop.studios.omics.sources.folder import Contents, Look, look_at
 from desktop.studios.omics.sources.geo_samples import join_geo
 from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet
 from desktop.studios.omics.sources.soft import GeoSeries
+from desktop.studios.omics.steps.design import propose_design
+from desktop.studios.omics.steps.factors import partition
+from desktop.studios.omics.steps.profile_match import match_profiles
 from desktop.studios.omics.steps.sample_match import Match, match_samples
 
 _GSE = re.compile(r"GSE\d+")
@@ -47,13 +50,26 @@ def inspect_folder(root: Path, sheet: Path | None) -> Inspection:
     cautions += _say_unreadable(contents)
     files = [_with_reason(look, best, candidates) for look in contents.all]
     if sheet is not None:
-        role = "run_table" if given and any(re.fullmatch(r"[SED]RR\d+", v[0]) for v in given.values() if v) else "sample_sheet"
+        role = (
+            "run_table"
+            if given and any(re.fullmatch(r"[SED]RR\d+", v[0]) for v in given.values() if v)
+            else "sample_sheet"
+        )
         files.append(
             FoundFile.model_validate(
-                {"path": str(sheet.resolve()), "role": role, "size_bytes": sheet.stat().st_size, "sha256": sha256(sheet), "chosen": True, "why": "The table of samples that was given."}
+                {
+                    "path": str(sheet.resolve()),
+                    "role": role,
+                    "size_bytes": sheet.stat().st_size,
+                    "sha256": sha256(sheet),
+                    "chosen": True,
+                    "why": "The table of samples that was given.",
+                }
             )
         )
-    organisms = list(dict.fromkeys(sample.organism for sample in series.samples.values() if sample.organism)) if series else []
+    organisms = (
+        list(dict.fromkeys(sample.organism for sample in series.samples.values() if sample.organism)) if series else []
+    )
     return make_inspection(
         root,
         table,
@@ -99,7 +115,9 @@ def _series(contents: Contents, root: Path) -> GeoSeries | None:
     if not found:
         return headless[0] if headless and headless[0].children else None
     merged = GeoSeries()
-    for series in sorted(found, key=lambda series: -sum(len(s.characteristics) + len(s.relations) for s in series.samples.values())):
+    for series in sorted(
+        found, key=lambda series: -sum(len(s.characteristics) + len(s.relations) for s in series.samples.values())
+    ):
         merged.accession = merged.accession or series.accession
         merged.title = merged.title or series.title
         merged.summary = merged.summary or series.summary
@@ -110,7 +128,16 @@ def _series(contents: Contents, root: Path) -> GeoSeries | None:
                 merged.samples[accession] = sample
                 continue
             known = merged.samples[accession]
-            for name in ("title", "source_name", "organism", "molecule", "strategy", "library_source", "platform", "description"):
+            for name in (
+                "title",
+                "source_name",
+                "organism",
+                "molecule",
+                "strategy",
+                "library_source",
+                "platform",
+                "description",
+            ):
                 if not getattr(known, name):
                     setattr(known, name, getattr(sample, name))
             known.relations += [relation for relation in sample.relations if relation not in known.relations]
@@ -131,7 +158,11 @@ def _refuse_superseries(series: GeoSeries | None, contents: Contents) -> None:
 
 def _ranked(contents: Contents) -> list[Look]:
     """Tables that could be used, best first."""
-    usable = [look for look in contents.all if look.expression is not None and look.expression.value_type not in ("not_expression", "unknown")]
+    usable = [
+        look
+        for look in contents.all
+        if look.expression is not None and look.expression.value_type not in ("not_expression", "unknown")
+    ]
     if any(_rank(look)[0] < 4 for look in usable):  # one file of many samples beats a stray table of one column
         usable = [look for look in usable if look.expression is not None and len(look.expression.names) >= 2]
     return sorted(usable, key=_rank)
@@ -141,7 +172,11 @@ def _rank(look: Look) -> tuple[int, int, int, str]:
     table = look.expression
     assert table is not None
     counts = table.value_type in _COUNTS
-    is_ncbi = table.id_type == "entrez" and all(name.startswith("GSM") for name in table.names) and look.record.role == "counts_table"
+    is_ncbi = (
+        table.id_type == "entrez"
+        and all(name.startswith("GSM") for name in table.names)
+        and look.record.role == "counts_table"
+    )
     if counts and look.record.role == "counts_table" and not is_ncbi:
         place = 0 if table.value_type == "counts" else 1
     elif counts and is_ncbi:
@@ -165,7 +200,10 @@ def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list
     same = [look for look in rivals if look.expression is not None and _is_copy(table, look.expression)]
     rivals = [look for look in rivals if look not in same]
     if rivals:
-        shown = ", ".join(f"{Path(look.record.path).name} ({look.record.n_rows} rows, {look.record.n_samples} samples)" for look in rivals[:5])
+        shown = ", ".join(
+            f"{Path(look.record.path).name} ({look.record.n_rows} rows, {look.record.n_samples} samples)"
+            for look in rivals[:5]
+        )
         is_matrix = best.record.role == "series_matrix"
         text = (
             f"The series has {len(rivals) + 1} platforms, which are not joined; the one with the most samples is used. The others: {shown}."
@@ -196,29 +234,27 @@ def _samples(
 ) -> tuple[Joined, list[Reason]]:
     """The sample table: what was given, then the series, then a sheet of the folder, then the names."""
     name = Path(best.record.path).name
-    runs = given if given is not None else next((look.sheet for look in contents.looks if look.record.role == "run_table"), None)
+    runs = (
+        given
+        if given is not None
+        else next((look.sheet for look in contents.looks if look.record.role == "run_table"), None)
+    )
     if series is not None and (given is None or _is_run_table(given, series)):
-        return join_geo(table.names, series, runs, counts=name)
+        return _from_series(table, series, runs, contents, name)
     if given is not None and sheet is not None:
         return join_sheet(table.names, given, sheet=sheet.name, counts=name), []
-    found: list[tuple[int, int, Look, Joined]] = []
-    for look in contents.looks:
-        if look.sheet is None:
-            continue
-        match = match_samples(table.names, look.sheet)
-        if match is None or len(match.pairs) < 2:
-            continue
-        found.append((-len(match.pairs), -len(look.sheet), look, join_sheet(table.names, look.sheet, sheet=look.path.name, counts=name)))
+    found = _sheets_that_match(table, contents, name)
     if found:
-        found.sort(key=lambda item: (item[0], item[1], item[2].record.path))
-        _, _, look, joined = found[0]
+        look, joined = found[0]
         look.record = look.record.model_copy(update={"chosen": True})
-        if len(found) > 1 and found[1][3].samples.factors != joined.samples.factors:
-            others = ", ".join(item[2].path.name for item in found[1:4])
-            joined.cautions.append(
-                Caution(code="omics.several_sheets", text=f"{look.path.name} is taken as the table of samples; {others} could be it as well.", blocks=found[1][0] == found[0][0])
-            )
-        return joined, [Reason(about="samples", text=f"{look.path.name} describes the samples.", by="rule:sample_sheet")]
+        rivals = [other for other, their in found[1:] if not _agree(joined.samples, their.samples)]
+        if rivals:
+            others = ", ".join(other.path.name for other in rivals[:3])
+            text = f"{look.path.name} is taken as the table of samples; {others} groups them in another way."
+            joined.cautions.append(Caution(code="omics.several_sheets", text=text, blocks=True))
+        return joined, [
+            Reason(about="samples", text=f"{look.path.name} describes the samples.", by="rule:sample_sheet")
+        ]
     sheets = [look.path.name for look in contents.looks if look.sheet is not None]
     if sheets:
         raise SamplesDoNotMatchError(
@@ -230,6 +266,74 @@ def _samples(
     return Joined(samples, list(range(len(table.names))), [], Match({}, "the names of the columns", "")), reasons
 
 
+def _sheets_that_match(table: ExpressionTable, contents: Contents, name: str) -> list[tuple[Look, Joined]]:
+    """Sheets of the folder that describe the samples: most samples first, then fewest strangers, run tables last."""
+    found: list[tuple[tuple[bool, int, int, bool, str], Look, Joined]] = []
+    for look in contents.looks:
+        if look.sheet is None:
+            continue
+        match = match_samples(table.names, look.sheet)
+        if match is not None and len(match.pairs) >= 2:
+            joined = join_sheet(table.names, look.sheet, sheet=look.path.name, counts=name)
+            tells = propose_design(joined.samples).groups is not None
+            order = (
+                not tells,
+                -len(match.pairs),
+                len(match.unmatched_rows),
+                look.record.role == "run_table",
+                look.record.path,
+            )
+            found.append((order, look, joined))
+    return [(look, joined) for _, look, joined in sorted(found, key=lambda item: item[0])]
+
+
+def _agree(one: SampleTable, other: SampleTable) -> bool:
+    """Both tables suggest the same groups, or the other suggests none."""
+    groups, theirs = propose_design(one).groups, propose_design(other).groups
+    if groups is None or theirs is None:
+        return theirs is None
+    place = {name: at for at, name in enumerate(other.samples)}
+    common = [(at, place[name]) for at, name in enumerate(one.samples) if name in place]
+    return partition([one.factors[groups][at] for at, _ in common]) == partition(
+        [other.factors[theirs][at] for _, at in common]
+    )
+
+
+def _from_series(
+    table: ExpressionTable, series: GeoSeries, runs: dict[str, list[str]] | None, contents: Contents, name: str
+) -> tuple[Joined, list[Reason]]:
+    """Join by name; else through another table of the same samples whose columns do have names; else ask."""
+    try:
+        return join_geo(table.names, series, runs, counts=name)
+    except SamplesDoNotMatchError as error:
+        for look in contents.looks:
+            other = look.expression
+            if other is None or other is table or other.value_type not in ("fpkm", "tpm", "counts", "expected_counts"):
+                continue
+            pairs = match_profiles(table.values, table.gene_ids, other.values, other.gene_ids)
+            if pairs is None:
+                continue
+            try:
+                joined, reasons = join_geo(
+                    [other.names[pairs[at]] for at in range(len(table.names))], series, None, counts=name
+                )
+            except SamplesDoNotMatchError:
+                continue
+            shown = ", ".join(f"{table.names[at]} = {other.names[pairs[at]]}" for at in joined.kept[:12])
+            text = (
+                f"The column names of {name} say nothing; each column has the same profile of values as exactly one column of "
+                f"{look.path.name}, whose names do: {shown}."
+            )
+            joined.cautions.append(Caution(code="omics.matched_by_values", text=text))
+            samples = joined.samples.model_copy(update={"samples": [table.names[at] for at in joined.kept]})
+            return Joined(samples, joined.kept, joined.cautions, joined.match), reasons
+        samples, reasons = samples_from_names(table.names)
+        caution = Caution(code=error.code, text=f"{error} {error.hint}", blocks=True)
+        return Joined(
+            samples, list(range(len(table.names))), [caution], Match({}, "the names of the columns", "")
+        ), reasons
+
+
 def _is_run_table(columns: dict[str, list[str]], series: GeoSeries) -> bool:
     """The table given leads to the samples of the series."""
     return any(sum(value in series.samples for value in values) >= 2 for values in columns.values())
@@ -239,16 +343,31 @@ def _with_reason(look: Look, best: Look, candidates: Sequence[Look]) -> FoundFil
     record = look.record
     if look is best:
         place = _rank(best)[0]
-        by = ("submitted raw counts", "submitted counts shared out between genes", "raw counts made by NCBI", "raw counts, one file a sample", "the values of the series matrix", "intensities", "normalised values, for want of counts")[place]
+        by = (
+            "submitted raw counts",
+            "submitted counts shared out between genes",
+            "raw counts made by NCBI",
+            "raw counts, one file a sample",
+            "the values of the series matrix",
+            "intensities",
+            "normalised values, for want of counts",
+        )[place]
         return record.model_copy(update={"chosen": True, "why": f"Used: {by}. {record.why}"})
     if look in candidates and look.expression is not None:
-        return record.model_copy(update={"why": f"Not used: {'a table that comes second' if look.expression.value_type in _COUNTS else 'no raw counts'}. {record.why}"})
+        return record.model_copy(
+            update={
+                "why": f"Not used: {'a table that comes second' if look.expression.value_type in _COUNTS else 'no raw counts'}. {record.why}"
+            }
+        )
     return record
 
 
 def _say_unreadable(contents: Contents) -> list[Caution]:
     bad = [look for look in contents.looks if look.record.role == "unreadable"]
-    return [Caution(code="omics.unreadable_file", text=f"{look.path.name} could not be read: {look.record.why}") for look in bad[:10]]
+    return [
+        Caution(code="omics.unreadable_file", text=f"{look.path.name} could not be read: {look.record.why}")
+        for look in bad[:10]
+    ]
 
 
 def _listed(contents: Contents) -> list[str]:
@@ -263,6 +382,8 @@ def _nothing(root: Path, contents: Contents) -> AppError:
     single_cell = any(look.record.role == "single_cell" for look in contents.looks)
     return NothingAnalysableError(
         f"{root.name} holds no table of genes by samples. There is: {', '.join(roles)}.",
-        hint="Single cells need their counts summed per sample first." if single_cell else "Add a table of raw counts, or one counts file a sample.",
+        hint="Single cells need their counts summed per sample first."
+        if single_cell
+        else "Add a table of raw counts, or one counts file a sample.",
         files=_listed(contents),
     )

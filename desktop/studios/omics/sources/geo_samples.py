@@ -71,7 +71,9 @@ def _labels(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
         labels[f"description {line + 1}"] = [(s.description.split("\n")[line : line + 1] or [""])[0] for s in samples]
     labels["description value"] = [re.sub(r"^[^:=]{1,40}[:=]\s*", "", s.description.split("\n")[0]) for s in samples]
     for number in range(min(3, max((len(s.files) for s in samples), default=0))):
-        labels[f"file {number + 1}"] = [re.sub(r"^GSM\d+_", "", (s.files[number : number + 1] or [""])[0]).split(".")[0] for s in samples]
+        labels[f"file {number + 1}"] = [
+            re.sub(r"^GSM\d+_", "", (s.files[number : number + 1] or [""])[0]).split(".")[0] for s in samples
+        ]
     for key in dict.fromkeys(key for s in samples for key, _ in s.characteristics if key):
         labels.setdefault(key, [next((value for name, value in s.characteristics if name == key), "") for s in samples])
     return labels
@@ -89,13 +91,21 @@ def _match(
         if by_run is not None and not by_run.is_proposed:
             place = {sample.accession: at for at, sample in enumerate(samples)}
             links = {
-                label: {at: place[values[row]] for at, row in by_run.pairs.items() if values[row] in place} for label, values in run_table.items()
+                label: {at: place[values[row]] for at, row in by_run.pairs.items() if values[row] in place}
+                for label, values in run_table.items()
             }
             label, pairs = max(links.items(), key=lambda item: len(item[1]), default=("", {}))
             if len(pairs) >= 2:
                 rows = set(pairs.values())
                 lone = [at for at in range(len(names)) if at not in pairs]
-                found = Match(pairs, f"the run table ({by_run.label} to {label})", by_run.label, False, lone, [at for at in range(len(samples)) if at not in rows])
+                found = Match(
+                    pairs,
+                    f"the run table ({by_run.label} to {label})",
+                    by_run.label,
+                    False,
+                    lone,
+                    [at for at in range(len(samples)) if at not in rows],
+                )
                 return found, by_run.pairs
     if direct is not None and len(direct.pairs) >= 2:
         return direct, None
@@ -127,7 +137,9 @@ def _assay_gate(kept: list[int], match: Match, samples: Sequence[GeoSample], cau
     return kept
 
 
-def _say_unmatched(names: Sequence[str], match: Match, samples: Sequence[GeoSample], counts: str, cautions: list[Caution]) -> None:
+def _say_unmatched(
+    names: Sequence[str], match: Match, samples: Sequence[GeoSample], counts: str, cautions: list[Caution]
+) -> None:
     columns = [names[at] for at in match.unmatched_columns]
     if columns:
         rest = [samples[row].accession for row in match.unmatched_rows]
@@ -137,7 +149,12 @@ def _say_unmatched(names: Sequence[str], match: Match, samples: Sequence[GeoSamp
         cautions.append(Caution(code="omics.samples_unmatched", text=text, blocks=bool(rest)))
     elif match.unmatched_rows:
         missing = [f"{samples[row].accession} ({samples[row].title})" for row in match.unmatched_rows]
-        cautions.append(Caution(code="omics.samples_unmatched", text=f"{len(missing)} sample(s) of the series have no column in {counts}: {_some(missing)}."))
+        cautions.append(
+            Caution(
+                code="omics.samples_unmatched",
+                text=f"{len(missing)} sample(s) of the series have no column in {counts}: {_some(missing)}.",
+            )
+        )
 
 
 def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
@@ -150,7 +167,9 @@ def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
             base = fold(key) or "characteristic"
             seen[base] += 1
             name = base if seen[base] == 1 else f"{base} {seen[base]}"
-            label.setdefault(name, key or "characteristic" if seen[base] == 1 else f"{key or 'characteristic'} {seen[base]}")
+            label.setdefault(
+                name, key or "characteristic" if seen[base] == 1 else f"{key or 'characteristic'} {seen[base]}"
+            )
             found.setdefault(name, {})[at] = value
     columns = {"geo_accession": [s.accession for s in samples], "title": [s.title for s in samples]}
     for name, values in found.items():
@@ -161,7 +180,9 @@ def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
     return columns
 
 
-def _add_run_columns(columns: dict[str, list[str]], run_table: Mapping[str, Sequence[str]], rows: Sequence[int]) -> None:
+def _add_run_columns(
+    columns: dict[str, list[str]], run_table: Mapping[str, Sequence[str]], rows: Sequence[int]
+) -> None:
     shapes = {partition(values) for values in columns.values()}
     for label, values in run_table.items():
         picked = [values[row] for row in rows]
@@ -175,7 +196,11 @@ def _add_derived(columns: dict[str, list[str]], samples: Sequence[GeoSample], ca
     plain = {name: values for name, values in columns.items() if name != "source_name"}
     found = factors_of(make_sample_table([s.accession for s in samples], plain))
     if any(f.role == "group" and 1 < f.n_levels <= len(samples) / 2 for f in found.values()):
-        return [Reason(about="samples", text="Groups come from the characteristics of the samples.", by="rule:characteristics")]
+        return [
+            Reason(
+                about="samples", text="Groups come from the characteristics of the samples.", by="rule:characteristics"
+            )
+        ]
     for what, texts in (("titles", [s.title for s in samples]), ("source names", [s.source_name for s in samples])):
         derived = factors_from_names(texts)
         derived.pop("replicate", None)
@@ -185,7 +210,9 @@ def _add_derived(columns: dict[str, list[str]], samples: Sequence[GeoSample], ca
             columns[name if name not in columns else f"{name} in {what}"] = values
         text = f"The characteristics do not tell groups; they were read from the {what} of the samples."
         return [Reason(about="samples", text=text, by=f"rule:{what.replace(' ', '_')}")]
-    return [Reason(about="samples", text="Neither characteristics, titles nor source names tell groups.", by="rule:titles")]
+    return [
+        Reason(about="samples", text="Neither characteristics, titles nor source names tell groups.", by="rule:titles")
+    ]
 
 
 def _say_conflicts(table: SampleTable, samples: Sequence[GeoSample], cautions: list[Caution]) -> None:
@@ -203,14 +230,39 @@ def _say_conflicts(table: SampleTable, samples: Sequence[GeoSample], cautions: l
                 if named and own not in named:
                     doubtful.append(f"{sample.accession}: {name} is {own!r}, its {what} is {text!r}")
     sides = [(_side(sample.title), _side(sample.source_name)) for sample in samples]
-    doubtful += [f"{s.accession}: title {s.title!r}, source name {s.source_name!r}" for s, (one, other) in zip(samples, sides, strict=True) if one and other and one != other]
+    doubtful += [
+        f"{s.accession}: title {s.title!r}, source name {s.source_name!r}"
+        for s, (one, other) in zip(samples, sides, strict=True)
+        if one and other and one != other
+    ]
     if doubtful:
         cautions.append(
-            Caution(code="omics.labels_conflict", text=f"The labels of {len(doubtful)} sample(s) contradict each other: {'; '.join(dict.fromkeys(doubtful[:5]))}. Check them.", blocks=True)
+            Caution(
+                code="omics.labels_conflict",
+                text=f"The labels of {len(doubtful)} sample(s) contradict each other: {'; '.join(dict.fromkeys(doubtful[:5]))}. Check them.",
+                blocks=True,
+            )
         )
 
 
-_DISEASED = {"tumor", "tumour", "cancer", "carcinoma", "tumoral", "adenocarcinoma", "malignant", "melanoma", "sarcoma", "glioma", "glioblastoma", "lymphoma", "leukemia", "hcc", "metastasis", "metastatic"}
+_DISEASED = {
+    "tumor",
+    "tumour",
+    "cancer",
+    "carcinoma",
+    "tumoral",
+    "adenocarcinoma",
+    "malignant",
+    "melanoma",
+    "sarcoma",
+    "glioma",
+    "glioblastoma",
+    "lymphoma",
+    "leukemia",
+    "hcc",
+    "metastasis",
+    "metastatic",
+}
 _HEALTHY = {"normal", "healthy", "nontumor", "nontumour", "noncancerous", "benign", "nonmalignant", "adjacent"}
 
 
@@ -225,7 +277,10 @@ def _side(text: str) -> str:
 def _distinctive(levels: Sequence[str]) -> dict[str, set[str]]:
     """Level → its words that no other level has."""
     counts = Counter(word for level in levels for word in set(words(level)))
-    return {level: {word for word in words(level) if counts[word] == 1 and len(word) > 2 and not word.isdigit()} for level in levels}
+    return {
+        level: {word for word in words(level) if counts[word] == 1 and len(word) > 2 and not word.isdigit()}
+        for level in levels
+    }
 
 
 def _levels_in(text: str, keys: Mapping[str, set[str]]) -> set[str]:
@@ -237,7 +292,11 @@ def _say_repeats(table: SampleTable, samples: Sequence[GeoSample], cautions: lis
     """Several records of one biological sample: technical replicates would count as biological ones."""
     shared = Counter(s.linked("SAM") for s in samples if s.linked("SAM"))
     repeated = [accession for accession, count in shared.items() if count > 1]
-    technical = [name for name in table.factors if vocabulary().has("technical_replicate_names", name) and len(set(table.factors[name])) > 1]
+    technical = [
+        name
+        for name in table.factors
+        if vocabulary().has("technical_replicate_names", name) and len(set(table.factors[name])) > 1
+    ]
     titled = [s.accession for s in samples if re.search(r"\btech(nical)?[ _.-]*rep", s.title, re.IGNORECASE)]
     if repeated or technical or len(titled) > 1:
         cautions.append(

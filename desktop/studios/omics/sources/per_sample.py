@@ -51,7 +51,9 @@ def read_sample_file(name: str, data: bytes) -> SampleFile | None:
 def _may_be_text(head: bytes) -> bool:
     if not head or (b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff")):
         return False
-    return head[:1] not in (b"@", b">", b"%", b"<") and not re.match(rb"(track|browser|fixedStep|variableStep|chr\w+\t\d+\t\d+)", head)
+    return head[:1] not in (b"@", b">", b"%", b"<") and not re.match(
+        rb"(track|browser|fixedStep|variableStep|chr\w+\t\d+\t\d+)", head
+    )
 
 
 def _recognise(name: str, table: Table) -> SampleFile | None:
@@ -66,7 +68,7 @@ def _recognise(name: str, table: Table) -> SampleFile | None:
             return SampleFile(name, "HTSeq", ids, table.frame[width - 1].to_numpy(dtype=float))
         return None
     by_kind = (
-        ("salmon", ("numreads",), ("name", "effectivelength", "effective length", "tpm")),
+        ("salmon", ("numreads", "num reads"), ("name", "effectivelength", "effective length", "tpm")),
         ("kallisto", ("est counts",), ("target id", "eff length")),
         ("RSEM", ("expected count",), ("effective length", "tpm", "fpkm")),
     )
@@ -74,7 +76,14 @@ def _recognise(name: str, table: Table) -> SampleFile | None:
         value = next((at for at, heading in enumerate(headings) if heading in wanted), None)
         if value is not None and table.is_numeric(value) and any(heading in needed for heading in headings):
             return SampleFile(name, kind, ids, table.frame[value].to_numpy(dtype=float))
-    if any("featurecounts" in comment.lower() for comment in table.comments) or headings[:6] == ["geneid", "chr", "start", "end", "strand", "length"]:
+    if any("featurecounts" in comment.lower() for comment in table.comments) or headings[:6] == [
+        "geneid",
+        "chr",
+        "start",
+        "end",
+        "strand",
+        "length",
+    ]:
         if width == 7 and table.is_numeric(6):
             return SampleFile(name, "featureCounts", ids, table.frame[6].to_numpy(dtype=float))
         return None
@@ -85,8 +94,16 @@ def _plain(name: str, table: Table, ids: list[str]) -> SampleFile | None:
     """A heading, one identifier, one column of values; of several measures the reads."""
     words = vocabulary()
     numeric = [at for at in range(1, len(table.heading)) if table.is_numeric(at)]
-    values = [at for at in numeric if not words.has("annotation_headers", table.heading[at]) and not words.has("result_headers", table.heading[at])]
-    counted = [at for at in values if any(f" {word} " in f" {fold(table.heading[at])} " for word in words.lists["count_suffixes"])]
+    values = [
+        at
+        for at in numeric
+        if not words.has("annotation_headers", table.heading[at]) and not words.has("result_headers", table.heading[at])
+    ]
+    counted = [
+        at
+        for at in values
+        if any(f" {word} " in f" {fold(table.heading[at])} " for word in words.lists["count_suffixes"])
+    ]
     if len(values) > 1:
         values = counted
     if len(values) != 1 or id_type_of(ids[:3000]) == "unknown":
@@ -128,7 +145,12 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
         passed += [sample.name for sample in found if sample.kind != most]
         found = [sample for sample in found if sample.kind == most]
     if passed:
-        cautions.append(Caution(code="omics.files_left_out", text=f"Files of {source} that are not counts of one sample were passed over: {', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}."))
+        cautions.append(
+            Caution(
+                code="omics.files_left_out",
+                text=f"Files of {source} that are not counts of one sample were passed over: {', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}.",
+            )
+        )
     if found[0].kind == "STAR":
         found = _strand(found, cautions)
     return _stack(found, source, cautions)
@@ -138,14 +160,22 @@ def _strand(found: list[SampleFile], cautions: list[Caution]) -> list[SampleFile
     """STAR counts without strand, forward and reverse: a strand that holds nearly all reads is the library's."""
     genes = [np.array([not identifier.startswith("N_") for identifier in sample.ids]) for sample in found]
     shares = np.array(
-        [[option[keep].sum() / max(1.0, sample.values[keep].sum()) for option in sample.options] for sample, keep in zip(found, genes, strict=True)]
+        [
+            [option[keep].sum() / max(1.0, sample.values[keep].sum()) for option in sample.options]
+            for sample, keep in zip(found, genes, strict=True)
+        ]
     )
     typical = np.median(shares, axis=0)
     pick = 0
     if typical.max() >= 0.8 and typical.min() <= 0.35:
         pick = int(typical.argmax()) + 1
     label = ("both strands together", "the forward strand", "the reverse strand")[pick]
-    cautions.append(Caution(code="omics.star_strand", text=f"Of STAR's three columns, {label} is used: by the share of reads each holds."))
+    cautions.append(
+        Caution(
+            code="omics.star_strand",
+            text=f"Of STAR's three columns, {label} is used: by the share of reads each holds.",
+        )
+    )
     return [SampleFile(s.name, s.kind, s.ids, (s.values, *s.options)[pick]) for s in found]
 
 
@@ -175,31 +205,51 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
                 )
             )
         elif missing:
-            cautions.append(Caution(code="omics.zero_filled", text=f"{missing} gene(s) are not in every file of {source}; where missing they count 0."))
-        order = {identifier: at for at, identifier in enumerate(dict.fromkeys(i for sample in found for i in sample.ids))}
+            cautions.append(
+                Caution(
+                    code="omics.zero_filled",
+                    text=f"{missing} gene(s) are not in every file of {source}; where missing they count 0.",
+                )
+            )
+        order = {
+            identifier: at for at, identifier in enumerate(dict.fromkeys(i for sample in found for i in sample.ids))
+        }
         frame = frame.fillna(0.0)
         frame = frame.loc[sorted(frame.index, key=order.__getitem__)]
         ids, values = [str(identifier) for identifier in frame.index], frame.to_numpy()
     words = vocabulary()
     genes = np.array([not (i[:2] in ("__", "N_") or words.has("tally_rows", i) or not i) for i in ids])
     if not genes.all():
-        cautions.append(Caution(code="omics.rows_left_out", text=f"{int((~genes).sum())} row(s) of tallies (such as {ids[int((~genes).argmax())]}) are not genes and were left out."))
+        cautions.append(
+            Caution(
+                code="omics.rows_left_out",
+                text=f"{int((~genes).sum())} row(s) of tallies (such as {ids[int((~genes).argmax())]}) are not genes and were left out.",
+            )
+        )
     ids = [identifier for identifier, keep in zip(ids, genes, strict=True) if keep]
     values = values[genes]
     verdict = value_type(values)
     ids, values = _genes_of_transcripts(ids, values, cautions)
     if duplicated(ids):
         twice = duplicated(ids)
-        raise DuplicateIdError(f"The files of {source} have {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.", hint="Each gene needs one row a file.", duplicates=list(twice)[:50])
+        raise DuplicateIdError(
+            f"The files of {source} have {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.",
+            hint="Each gene needs one row a file.",
+            duplicates=list(twice)[:50],
+        )
     kind = verdict.value_type
     if found[0].kind in ("kallisto", "salmon", "RSEM") and kind not in ("counts", "log_intensity"):
         kind = "expected_counts"
     out = values.astype(np.int64) if kind == "counts" else values
     why = f"{len(found)} files of {found[0].kind} counts, one a sample. {verdict.why}"
-    return ExpressionTable(out, ids, [""] * len(ids), names, [sample.name for sample in found], kind, id_type_of(ids), why, cautions)
+    return ExpressionTable(
+        out, ids, [""] * len(ids), names, [sample.name for sample in found], kind, id_type_of(ids), why, cautions
+    )
 
 
-def _genes_of_transcripts(ids: list[str], values: NDArray[np.float64], cautions: list[Caution]) -> tuple[list[str], NDArray[np.float64]]:
+def _genes_of_transcripts(
+    ids: list[str], values: NDArray[np.float64], cautions: list[Caution]
+) -> tuple[list[str], NDArray[np.float64]]:
     """Sum transcripts to genes where each identifier carries its gene ("ENST…|ENSG…|…"); else say that they are transcripts."""
     head = ids[:500]
     if sum(bool(re.match(r"ENS\w*T\d{11}", identifier)) for identifier in head) < 0.9 * max(1, len(head)):
@@ -207,9 +257,15 @@ def _genes_of_transcripts(ids: list[str], values: NDArray[np.float64], cautions:
     genes = [re.search(r"\|(ENS\w*G\d{11}(?:\.\d+)?)", identifier) for identifier in ids]
     if all(genes):
         frame = pd.DataFrame(values).groupby([match.group(1) for match in genes if match], sort=False).sum()
-        cautions.append(Caution(code="omics.summed_to_genes", text=f"{len(ids)} transcripts were added up to {len(frame)} genes."))
+        cautions.append(
+            Caution(code="omics.summed_to_genes", text=f"{len(ids)} transcripts were added up to {len(frame)} genes.")
+        )
         return [str(gene) for gene in frame.index], frame.to_numpy()
-    cautions.append(Caution(code="omics.transcripts", text="The rows are transcripts, not genes: what is tested is each transcript."))
+    cautions.append(
+        Caution(
+            code="omics.transcripts", text="The rows are transcripts, not genes: what is tested is each transcript."
+        )
+    )
     return ids, values
 
 

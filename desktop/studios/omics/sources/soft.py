@@ -55,7 +55,12 @@ class GeoSeries:
     @property
     def children(self) -> list[str]:
         """The series a SuperSeries is made of."""
-        return [hit for relation in self.relations if relation.lower().startswith("superseries of") for hit in re.findall(r"GSE\d+", relation)]
+        return [
+            hit
+            for relation in self.relations
+            if relation.lower().startswith("superseries of")
+            for hit in re.findall(r"GSE\d+", relation)
+        ]
 
 
 def is_series_matrix(head: str) -> bool:
@@ -168,7 +173,14 @@ def _series_field(series: GeoSeries, key: str, value: str) -> None:
         series.platforms.append(value)
 
 
-_PLAIN = {"title": "title", "organism_ch1": "organism", "molecule_ch1": "molecule", "library_strategy": "strategy", "library_source": "library_source", "platform_id": "platform"}
+_PLAIN = {
+    "title": "title",
+    "organism_ch1": "organism",
+    "molecule_ch1": "molecule",
+    "library_strategy": "strategy",
+    "library_source": "library_source",
+    "platform_id": "platform",
+}
 
 
 def _sample_field(sample: GeoSample, key: str, value: str) -> None:
@@ -198,5 +210,7 @@ def matrix_table(text: str, name: str) -> Table:
     """The value table of a series matrix."""
     _, table = read_series_matrix(text)
     if not table:
-        raise UnreadableTableError(f"{name} has no values in its table.", hint="The values are in the supplementary files.", file=name)
+        raise UnreadableTableError(
+            f"{name} has no values in its table.", hint="The values are in the supplementary files.", file=name
+        )
     return parse_table(table, name=name)

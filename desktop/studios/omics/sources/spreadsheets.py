@@ -25,7 +25,9 @@ def is_workbook(head: bytes) -> bool:
     """An Office or OpenDocument workbook, by its first bytes (zip with the parts of a workbook, or an old xls)."""
     if head[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         return True
-    return head[:4] == b"PK\x03\x04" and (b"[Content_Types].xml" in head[:4096] or b"xl/" in head[:4096] or b"opendocument.spreadsheet" in head[:4096])
+    return head[:4] == b"PK\x03\x04" and (
+        b"[Content_Types].xml" in head[:4096] or b"xl/" in head[:4096] or b"opendocument.spreadsheet" in head[:4096]
+    )
 
 
 def read_workbook(source: Path | bytes, *, name: str = "", as_text: bool = False) -> list[Table]:
@@ -37,17 +39,27 @@ def read_workbook(source: Path | bytes, *, name: str = "", as_text: bool = False
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
-        raise UnreadableTableError(f"{name} cannot be read.", hint="Check the file.", file=name, reason=str(error)) from None
+        raise UnreadableTableError(
+            f"{name} cannot be read.", hint="Check the file.", file=name, reason=str(error)
+        ) from None
     _refuse_bomb(data, name)
     tables: list[Table] = []
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        sheets = [sheet.name for sheet in book.sheets_metadata if str(sheet.visible).endswith("Visible")] or book.sheet_names
+        sheets = [
+            sheet.name for sheet in book.sheets_metadata if str(sheet.visible).endswith("Visible")
+        ] or book.sheet_names
         for sheet in sheets:
             opened = book.get_sheet_by_name(sheet)
             if opened.height * opened.width > _MAX_CELLS:
-                raise UnreadableTableError(f"{name} has more than {_MAX_CELLS:,} cells.", hint="Save it as tab-separated text.", file=name)
-            table = _to_table(opened.to_python(skip_empty_area=True), f"{name}, sheet {sheet}" if len(sheets) > 1 else name, as_text=as_text)
+                raise UnreadableTableError(
+                    f"{name} has more than {_MAX_CELLS:,} cells.", hint="Save it as tab-separated text.", file=name
+                )
+            table = _to_table(
+                opened.to_python(skip_empty_area=True),
+                f"{name}, sheet {sheet}" if len(sheets) > 1 else name,
+                as_text=as_text,
+            )
             if table is not None:
                 tables.append(table)
     except (CalamineError, zipfile.BadZipFile, ValueError, OSError) as error:
@@ -58,7 +70,9 @@ def read_workbook(source: Path | bytes, *, name: str = "", as_text: bool = False
             reason=str(error)[:200],
         ) from None
     if not tables:
-        raise UnreadableTableError(f"{name} holds no table.", hint="Choose a workbook with a table in one of its sheets.", file=name)
+        raise UnreadableTableError(
+            f"{name} holds no table.", hint="Choose a workbook with a table in one of its sheets.", file=name
+        )
     return tables
 
 
@@ -71,7 +85,9 @@ def _refuse_bomb(data: bytes, name: str) -> None:
     except (zipfile.BadZipFile, ValueError, OSError):
         return
     if size > _MAX_UNPACKED:
-        raise UnreadableTableError(f"{name} unpacks to more than 1 GiB.", hint="Save the table as tab-separated text.", file=name)
+        raise UnreadableTableError(
+            f"{name} unpacks to more than 1 GiB.", hint="Save the table as tab-separated text.", file=name
+        )
 
 
 def _cell(value: Any) -> str:
@@ -91,7 +107,9 @@ def _to_table(rows: Sequence[Sequence[Any]], name: str, *, as_text: bool) -> Tab
     layout = find_layout(grid)
     if layout is None or layout.width < 2:
         return None
-    body = [row for row in rows[layout.body_row :] if sum(value not in (None, "") for value in row) >= min(2, layout.width)]
+    body = [
+        row for row in rows[layout.body_row :] if sum(value not in (None, "") for value in row) >= min(2, layout.width)
+    ]
     if not body:
         return None
     notes = []
@@ -104,7 +122,11 @@ def _to_table(rows: Sequence[Sequence[Any]], name: str, *, as_text: bool) -> Tab
     columns: dict[int, Any] = {}
     for at in range(layout.width):
         values = [row[at] for row in body]
-        numeric = at > 0 and not as_text and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        numeric = (
+            at > 0
+            and not as_text
+            and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        )
         columns[at] = pd.Series(values) if numeric else pd.Series([_cell(value) for value in values], dtype=object)
     frame = pd.DataFrame(columns)
     for at in list(frame.columns):
@@ -113,4 +135,6 @@ def _to_table(rows: Sequence[Sequence[Any]], name: str, *, as_text: bool) -> Tab
     filled = [at for at in frame.columns if heading[at] or (frame[at].astype(str) != "").any()]
     frame, heading = frame[filled], [heading[at] for at in filled]
     frame.columns = pd.RangeIndex(len(heading))
-    return finish_table(frame, heading, name=name, separator="", as_text=as_text, comments=[], notes=notes, is_made=layout.is_made)
+    return finish_table(
+        frame, heading, name=name, separator="", as_text=as_text, comments=[], notes=notes, is_made=layout.is_made
+    )

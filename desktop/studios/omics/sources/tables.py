@@ -144,6 +144,8 @@ def find_separator(text: str) -> str | None:
     lines = [line for line in text[: texts.HEAD_BYTES].split("\n")[:_HEAD_LINES] if line.strip()]
     if len(lines) > 1 and len(text) > texts.HEAD_BYTES:
         lines = lines[:-1] or lines
+    if not lines:
+        return None
     best: tuple[float, int, str] | None = None
     for separator in ("\t", ";", "|", ","):
         counts = [len(row) for row in csv.reader(lines, delimiter=separator)]

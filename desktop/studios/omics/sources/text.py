@@ -24,7 +24,7 @@ def unpacked(raw: bytes | IO[bytes]) -> IO[bytes]:
         buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
         magic = buffered.peek(6)[:6]
         if magic[:2] == b"\x1f\x8b":
-            stream = gzip.GzipFile(fileobj=buffered)
+            stream = gzip.GzipFile(fileobj=buffered, mode="rb")
         elif magic[:3] == b"BZh":
             stream = bz2.BZ2File(buffered)
         elif magic == b"\xfd7zXZ\x00":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from desktop.studios.omics.errors import (
     ConfoundedError,
     NotCountsError,
+    SamplesDoNotMatchError,
     UnclearQuestionError,
     UnknownFactorError,
 )
@@ -84,11 +85,12 @@ def plan_question(
             choices=_choices(inspection.samples),
         )
     _refuse_not_counts(inspection)
+    _refuse_unnamed(inspection)
     if inspection.value_type == "expected_counts":
         cautions.append(
             Caution(
                 code="omics.rounded",
-                text="The counts are fractional (reads shared out between genes) and are rounded to whole numbers.",
+                text="Expected counts are fractions of reads; they were rounded to whole reads.",
             )
         )
     return _differential(draft, inspection, sentence, keep, design, contrast, reasons, cautions)
@@ -131,8 +133,9 @@ class _Sentence:
             text = self.question[phrase.start : phrase.end]
             gone = [name for low, name in names.items() if _stands_in(low, text.lower())]
             if gone:
-                left = keep.get("sample", self.samples.samples)
-                keep["sample"] = [name for name in left if name not in gone]
+                column, labels = self._naming_column()
+                left = keep.get(column, list(labels.values()))
+                keep[column] = [label for label in left if label not in {labels[name] for name in gone}]
                 reasons.append(
                     Reason(about="subset", text=f"The sentence leaves out {', '.join(gone)}.", by="rule:exclude")
                 )
@@ -155,6 +158,13 @@ class _Sentence:
                     )
                 )
         return keep
+
+    def _naming_column(self) -> tuple[str, dict[str, str]]:
+        """A factor whose values name the samples, with the value of each sample; "sample" when there is none."""
+        for name, values in self.samples.factors.items():
+            if len(set(values)) == len(values):
+                return name, dict(zip(self.samples.samples, values, strict=True))
+        return "sample", {name: name for name in self.samples.samples}
 
 
 def _stands_in(name: str, text: str) -> bool:
@@ -189,6 +199,17 @@ def _refuse_not_counts(inspection: Inspection) -> None:
         "A PCA or a heatmap can be asked for without counts.",
         value_type=inspection.value_type,
     )
+
+
+def _refuse_unnamed(inspection: Inspection) -> None:
+    """Columns that belong to no described sample: there is nothing to plan on."""
+    for caution in inspection.warnings:
+        if caution.blocks and caution.code == SamplesDoNotMatchError.code and inspection.proposal.groups is None:
+            raise SamplesDoNotMatchError(
+                caution.text,
+                hint="Give a table of samples whose names are those of the columns.",
+                columns=inspection.samples.samples[:50],
+            )
 
 
 def _differential(

@@ -110,7 +110,10 @@ def _word_runs(text: str) -> set[str]:
     starts = [match.start() for match in re.finditer(r"[a-z]+|\d+", text.lower())][:40]
     folded = text.lower()
     edge = [at == 0 or not folded[at - 1].isalnum() for at in starts]
-    ends = [at + len(part) >= len(folded) or not folded[at + len(part)].isalnum() for at, part in zip(starts, parts, strict=True)]
+    ends = [
+        at + len(part) >= len(folded) or not folded[at + len(part)].isalnum()
+        for at, part in zip(starts, parts, strict=True)
+    ]
     return {
         "".join(parts[first : last + 1])
         for first in range(len(parts))
