@@ -114,7 +114,7 @@ def test_principal_components_agree_with_r(run: Path, shared_data: Path) -> None
         theirs = reference[component]
         assert abs(np.corrcoef(ours.loc[theirs.index, component], theirs)[0, 1]) > 0.99
     percent = np.array((folder / "pca_percentVar.txt").read_text().split(","), dtype=float)[:2] * 100
-    np.testing.assert_allclose(ours.loc["percent_variance", ["PC1", "PC2"]].to_numpy(float), percent, atol=2.5)
+    np.testing.assert_allclose(ours.loc["percent_variance", ["PC1", "PC2"]].to_numpy(float), percent, atol=0.5)
 
 
 def test_summary_counts_what_the_table_says(run: Path) -> None:

@@ -7,6 +7,7 @@ room is left out. `script.py` copies this file into every analysis script, so it
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -75,15 +76,16 @@ def shown(text: str, longest: int = 24) -> str:
 
 
 def use_log_scale(axis: Axis) -> None:
-    """A log axis with plain numbers on it; a range within one decade shows its minor ticks' numbers too."""
+    """A log axis with plain numbers on it: whole decades, or 1, 2 and 5 where there are few decades."""
     if isinstance(axis, XAxis):
         axis.axes.set_xscale("log")
     else:
         axis.axes.set_yscale("log")
     low, high = axis.get_data_interval()
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
-    axis.set_major_formatter(plain)
-    axis.set_minor_formatter(plain if high < 6 * max(low, 1e-300) else NullFormatter())
+    few_decades = high < 100 * max(low, 1e-300)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few_decades else (1.0,), numticks=9))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> int:
@@ -299,11 +301,12 @@ def draw_dispersion(mean: Matrix, gene_wise: Matrix, fitted: Matrix, final: Matr
 
 
 def draw_pvalue_histogram(pvalue: Matrix, reading: str) -> Figure:
-    """p values in 40 bins with a reading of the histogram's shape above."""
-    figure, axes = new_axes(5.6, 3.6)
+    """p values in 40 bins with a reading of the histogram's shape above. pvalue: of genes with an adjusted p value."""
+    figure, axes = new_axes(5.6, 3.8)
+    figure.subplots_adjust(top=0.86)
     axes.hist(pvalue[np.isfinite(pvalue)], bins=40, range=(0, 1), color="#56B4E9", edgecolor="white", lw=0.4)
     axes.set(xlabel="p value", ylabel="genes", xlim=(0, 1))
-    axes.set_title(shown(reading, 86), size=8.5)
+    axes.set_title("\n".join(textwrap.wrap(shown(reading, 200), 76)), size=8.5)
     return figure
 
 

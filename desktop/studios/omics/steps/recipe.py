@@ -117,7 +117,7 @@ def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
 
 
 def reading_of_pvalues(pvalue: Matrix) -> str:
-    """What the shape of the p-value histogram says, in one sentence. (G,), NaN where not tested."""
+    """What the shape of the p-value histogram says, in one sentence. (G,), NaN where there is no adjusted p value."""
     tested = pvalue[np.isfinite(pvalue)]
     if len(tested) < 200:
         return f"Only {len(tested)} genes were tested: too few to read the shape."
@@ -228,7 +228,7 @@ def main() -> None:
             "up": int((significant & (change > 0)).sum()),
             "down": int((significant & (change < 0)).sum()),
             "without_padj": {str(name): int(number) for name, number in missing["reason"].value_counts().items()},
-            "pvalue_reading": reading_of_pvalues(results["pvalue"].to_numpy()),
+            "pvalue_reading": reading_of_pvalues(results["pvalue"].where(results["padj"].notna()).to_numpy()),
             "dispersion_trend": fit.trend.kind,
             "n_outlier_counts_replaced": int(fit.replaced.sum()),
             "notes": list(fit.notes),
@@ -267,7 +267,8 @@ def main() -> None:
             "dispersion",
         )
         reading = str(summary["pvalue_reading"])
-        save_figure(draw_pvalue_histogram(results["pvalue"].to_numpy(), reading), figures, "pvalue_histogram")
+        adjusted = results.loc[results["padj"].notna(), "pvalue"].to_numpy()
+        save_figure(draw_pvalue_histogram(adjusted, reading), figures, "pvalue_histogram")
         best = order[:8][np.isfinite(results["pvalue"].to_numpy()[order[:8]])]
         groups, pairs = list(samples[COLOUR_BY]), list(samples[SHAPE_BY]) if SHAPE_BY else None
         picture = draw_top_genes(normalised[:, best], [labels[k] for k in best], groups, pairs, COLOUR_BY)
