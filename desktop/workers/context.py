@@ -46,10 +46,12 @@ class Context:
     def _step(self, name: str, upto: float) -> Iterator[None]:
         outer = self._live.span
         self._live.enter(name, self._live.record.done_frac, upto)
-        with span(f"step.{name}"):
-            yield
-        self._live.move(1.0, "")
-        self._live.resume(*outer)
+        try:
+            with span(f"step.{name}"):
+                yield
+            self._live.move(1.0, "")
+        finally:
+            self._live.resume(*outer)
 
     def progress(self, done_frac: float, note: str = "") -> None:
         self._live.move(done_frac, note)

@@ -29,7 +29,7 @@ from desktop.store import jobs as rows
 from desktop.store.db import Database
 from desktop.workers.children import Children
 from desktop.workers.context import Context
-from desktop.workers.errors import BadParamsError
+from desktop.workers.errors import BadParamsError, UnknownJobError
 from desktop.workers.live import LiveJob
 from desktop.workers.queue import Broken, Queue
 from desktop.workers.upkeep import Upkeep
@@ -37,6 +37,7 @@ from desktop.workers.upkeep import Upkeep
 _CANCEL_GRACE_S = 1.5  # a job that has not ended by then is called cancelled all the same
 _STOP_GRACE_S = 3.0
 _IO_THREADS = 32
+LANES = {"io": 16, "cpu": os.cpu_count() or 2, "sandbox": 2}  # how many jobs run at once in each
 _log = logging.getLogger(__name__)
 
 
@@ -60,11 +61,11 @@ class WorkLoop:
     def __init__(self, parts: Parts, on_end: Callable[[], None]) -> None:
         """on_end: called after a job's end is stored and published. Build it inside the running loop."""
         self.live: dict[str, LiveJob] = {}
+        self._unstored: dict[str, JobRecord] = {}  # ended, but the disk would not take it
         self.loop = asyncio.get_running_loop()
         self._parts, self._on_end = parts, on_end
-        cores = os.cpu_count() or 2
-        self.children = Children(limit=cores, log=parts.paths.logs / "children.log")
-        self._queue = Queue({"io": 16, "cpu": cores, "sandbox": 2}, self._stored_state)
+        self.children = Children(limit=LANES["cpu"], log=parts.paths.logs / "children.log")
+        self._queue = Queue(LANES, self._stored_state)
         self._spans = SpanBuffer()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -75,7 +76,7 @@ class WorkLoop:
         self.loop.set_default_executor(ThreadPoolExecutor(_IO_THREADS, thread_name_prefix="workers-io"))
         started(self)
         for job in rows.read_many(parts.store, states={JobState.WAITING}, limit=1_000_000, newest_first=False):
-            self._queue.add(job)
+            self._admit(job)
         self._schedule()
         upkeep = Upkeep(parts.store, parts.settings, parts.paths, parts.clock, self._spans, self.live)
         ticking = self._spawn(upkeep.run())
@@ -98,13 +99,18 @@ class WorkLoop:
             with contextlib.suppress(AppError):
                 await upkeep.store_all()
 
+    def newer(self, job_id: str) -> JobRecord | None:
+        """The job as it is this moment, when that is newer than its row. Any thread."""
+        live = self.live.get(job_id)
+        return live.record if live else self._unstored.get(job_id)
+
     def stop(self) -> None:
         """End `main`: what runs is interrupted, what waits stays in the store."""
         self._stopping.set()
 
     def add(self, job: JobRecord) -> None:
         """A job that is in the store waits its turn from now on."""
-        self._queue.add(job)
+        self._admit(job)
         self._schedule()
 
     def cancel(self, job_id: str) -> None:
@@ -116,6 +122,11 @@ class WorkLoop:
             live.is_cancelled_by_user = True
             live.task.cancel()
             self._spawn(self._insist(live))
+
+    def _admit(self, job: JobRecord) -> None:
+        """Queue it in the lane its kind has now; a kind that is gone fails when it is run."""
+        known = self._parts.jobs.get(job.kind)
+        self._queue.add(replace(job, lane=known[1].lane if known else "io"))
 
     # ---- starting ------------------------------------------------------------------------------------------------
 
@@ -180,6 +191,11 @@ class WorkLoop:
 
     async def _work(self, live: LiveJob) -> dict[str, Any] | None:
         parts, record = self._parts, live.record
+        if record.kind not in parts.jobs:
+            raise UnknownJobError(
+                f"This Benchtop has no job called {record.kind}.",
+                hint="It was queued by another version; start it anew.",
+            )
         _, job = parts.jobs[record.kind]
         run = await asyncio.to_thread(resolve, job.run)  # may import much; the loop goes on meanwhile
         context = Context(
@@ -214,6 +230,7 @@ class WorkLoop:
             _log.error("the end of job %s could not be stored: %s", record.id, error)
             told = JobError(error.code, str(error), error.hint, retryable=True)
             record = replace(record, state=JobState.FAILED, result=None, error=told)
+            self._unstored[record.id] = record
         self._queue.ended(record.id, record.state)
         self.live.pop(record.id, None)
         self._parts.bus.publish(JobChanged(record))

@@ -30,7 +30,7 @@ from desktop.store import jobs as rows
 from desktop.store.db import Database
 from desktop.workers.errors import JobStateError, StillRunningError, UnknownJobError
 from desktop.workers.live import read_log
-from desktop.workers.loop import Parts, WorkLoop, checked_params, log_path
+from desktop.workers.loop import LANES, Parts, WorkLoop, checked_params, log_path
 
 T = TypeVar("T")
 _STOP_S = 10.0
@@ -52,6 +52,9 @@ class JobRuntime:
         paths: Paths,
         clock: Clock | None = None,
     ) -> None:
+        strange = [job.id for _, job in jobs.values() if job.lane not in LANES]
+        if strange:
+            raise ValueError(f"jobs in a lane that does not exist: {strange}")
         self._parts = Parts(store, jobs, sandbox, net, settings, bus, paths, clock or SystemClock())
         self._store, self._bus, self._clock = store, bus, self._parts.clock
         self._work: WorkLoop | None = None
@@ -98,16 +101,16 @@ class JobRuntime:
 
     def job(self, job_id: str) -> JobRecord | None:
         """The job as it is this moment."""
-        live = self._work.live.get(job_id) if self._work else None
-        return live.record if live else rows.read_one(self._store, job_id)
+        work = self._work
+        return (work and work.newer(job_id)) or rows.read_one(self._store, job_id)
 
     def jobs(
         self, states: Collection[JobState] = (), *, project: str | None = None, limit: int = 500
     ) -> list[JobRecord]:
         """Jobs in these states (all when empty), newest first."""
         found = rows.read_many(self._store, states=states, project=project, limit=limit)
-        live = dict(self._work.live) if self._work else {}
-        return [live[job.id].record if job.id in live and not job.state.is_final else job for job in found]
+        work = self._work
+        return [(work and not job.state.is_final and work.newer(job.id)) or job for job in found]
 
     def interrupted(self) -> list[JobRecord]:
         """Jobs that a crash or a quit cut off and nobody has run again yet; `rerun` takes them."""

@@ -51,8 +51,10 @@ class Upkeep:
                 if self._clock.monotonic_s() >= backup_at_s:
                     backup_at_s = self._clock.monotonic_s() + _BACKUP_EVERY_S
                     await asyncio.to_thread(self._store.backup_if_due)
-            except (AppError, OSError) as error:
+            except AppError as error:
                 _log.warning("upkeep: %s", error)
+            except Exception:  # one bad tick must not end all later ones
+                _log.exception("upkeep failed")
 
     async def store_all(self) -> None:
         """One write for every span and all progress since the last; then the audit trail's head beside the store."""

@@ -26,6 +26,9 @@ class Checkup:
     remedy: str = ""
 
 
+_SYNCED = ("Mobile Documents", "CloudStorage", "Dropbox", "OneDrive", "Google Drive", "Nextcloud")
+
+
 def settings_sections(studios: Iterable[Studio]) -> dict[str, str]:
     """Every section of the settings file by name, as references to be resolved when asked for."""
     own = {**SECTIONS, "net": "desktop.net.config:NetSettings", "sandbox": "desktop.sandbox.config:SandboxSettings"}
@@ -55,6 +58,7 @@ class Workbench:
 def store_checkups(store: Database, paths: Paths) -> list[Checkup]:
     """What the doctor says about the store, its SQLite and the audit trail."""
     fault, faults = sqlite_fault(), store.checkup()
+    synced = next((part for part in paths.home.parts if part.startswith(_SYNCED)), "")
     broken = audit.verify(store, audit.load_head(paths.home / audit.HEAD_FILE))
     return [
         Checkup(
@@ -68,6 +72,12 @@ def store_checkups(store: Database, paths: Paths) -> list[Checkup]:
             not faults,
             faults[0] if faults else f"sound: {store.path}",
             "Restart Benchtop: it restores the newest good backup." if faults else "",
+        ),
+        Checkup(
+            "Data folder",
+            None if synced else True,
+            f"{paths.home} is in a synced folder ({synced})" if synced else str(paths.home),
+            "A sync service may damage an open database: set BENCHTOP_HOME to a local folder." if synced else "",
         ),
         Checkup(
             "Audit trail",

@@ -312,3 +312,66 @@ def test_no_threads_or_files_stay_open(tmp_path: Path) -> None:
 
 def _open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_a_reader_needs_no_writer(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.write_now(add("kept"))
+    store.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.lock"]
+    reader = open_store(tmp_path, is_read_only=True)
+    assert texts(reader) == ["kept"]
+    reader.close()
+    store = open_store(tmp_path)
+    store.write_now(add("later"))
+    store.close()
+    with pytest.raises(StoreUnwritableError):
+        open_store(tmp_path / "nowhere", is_read_only=True)
+
+
+def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreUnwritableError):
+        open_store(tmp_path / "file" / "deeper")
+
+
+def test_closing_waits_for_no_reader_elsewhere(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.write_now(add("kept"))
+    reader = open_store(tmp_path, is_read_only=True)
+    assert texts(reader) == ["kept"]
+    store.close()
+    assert texts(reader) == ["kept"]
+    reader.close()
+
+
+async def test_an_error_that_ends_the_transaction_takes_no_other_write_along(store: Database) -> None:
+    store.write_now(add("taken"))
+    gate = threading.Event()
+    blocker = asyncio.create_task(store.write(lambda _: gate.wait(10)))
+    await asyncio.sleep(0.05)
+
+    def wreck(db: sqlite_utils.Database) -> None:
+        db.conn.execute("INSERT OR ROLLBACK INTO notes (text) VALUES ('taken')")
+
+    group = [asyncio.create_task(store.write(change)) for change in (add("a"), wreck, add("b"))]
+    await asyncio.sleep(0.05)
+    gate.set()
+    results = await asyncio.gather(*group, return_exceptions=True)
+    await blocker
+    assert [type(one) for one in results] == [int, sqlite3.IntegrityError, int]
+    assert texts(store) == ["taken", "a", "b"]
+
+
+async def test_a_cancelled_write_that_has_not_begun_is_not_done(store: Database) -> None:
+    gate = threading.Event()
+    blocker = asyncio.create_task(store.write(lambda _: gate.wait(10)))
+    await asyncio.sleep(0.05)
+    task = asyncio.create_task(store.write(add("never")))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    gate.set()
+    await blocker
+    await store.write(add("after"))
+    assert texts(store) == ["after"]

@@ -152,6 +152,21 @@ async def run_sleeping_child(ctx: JobContext, params: ToyParams) -> ToyResult:
     return ToyResult(text="woke")
 
 
+async def run_slow(ctx: JobContext, params: ToyParams) -> ToyResult:
+    with ctx.step("first", upto=0.1):
+        ctx.warn("careful")
+    with ctx.step("middle", upto=0.5):
+        ctx.progress(0.5, "half")
+        await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def run_big_result(ctx: JobContext, params: ToyParams) -> ToyResult:
+    while not (ctx.paths.home / "go").exists():
+        await asyncio.sleep(0.02)
+    return ToyResult(text="x" * 2_000_000)
+
+
 def _job(name: str, lane: str = "io", *, resumable: bool = False) -> Job:
     return Job(
         f"toy.{name}", f"{__name__}:run_{name}", f"{__name__}:ToyParams", lane, f"Toy {name}", resumable=resumable
@@ -171,6 +186,8 @@ STUDIO = Studio(
         _job("buggy"),
         _job("child", "cpu"),
         _job("sleeping_child", "sandbox"),
+        _job("slow"),
+        _job("big_result"),
     ),
 )
 JOBS = {job.id: (STUDIO, job) for job in STUDIO.jobs}
