@@ -98,27 +98,27 @@ def test_thresholds_hold_for_every_tab_and_can_be_reset(qtbot: QtBot, view: Resu
     table = table_of(view)
     table.only_changed.click()
     assert table.model.rowCount() == results.counts[1]  # type: ignore[index]
-    view.lfc.setValue(2.0)
+    view.strip.lfc.setValue(2.0)
     columns = results.genes.columns
     wanted = int(((columns["padj"] < 0.05) & (np.abs(columns["log2_fold_change"]) >= 2)).sum())
     assert table.model.rowCount() == wanted
-    assert f"{wanted:,} genes" in view.live.text()
-    assert "not the run’s own" in view.live.text()
+    assert f"{wanted:,} genes" in view.strip.live.text()
+    assert "not the run’s own" in view.strip.live.text()
     assert sum(volcano_of(view).counts()) == wanted
-    view.reset.click()
-    assert view.lfc.value() == 0
+    view.strip.reset.click()
+    assert view.strip.lfc.value() == 0
     assert sum(volcano_of(view).counts()) == results.counts[1]  # type: ignore[index]
 
 
 def test_the_header_gives_the_answer_and_marks_reduced_isolation(view: ResultsView, tmp_path: Path) -> None:
     results = view.results
     assert results is not None
-    assert view.headline.text() == results.headline
+    assert view.header.headline.text() == results.headline
     for number in results.counts or ():
-        assert f"<b>{number:,}</b>" in view.numbers.text()
-    assert view.reduced.isVisible()
+        assert f"<b>{number:,}</b>" in view.header.numbers.text()
+    assert view.header.reduced.isVisible()
     view.set_results(make_results(tmp_path, is_reduced=False))
-    assert not view.reduced.isVisible()
+    assert not view.header.reduced.isVisible()
 
 
 def test_every_tab_is_built_when_it_is_looked_at(qtbot: QtBot, view: ResultsView) -> None:
@@ -146,16 +146,16 @@ def test_a_run_without_a_test_has_no_volcano(view: ResultsView, tmp_path: Path) 
 
 
 def test_folds_open_one_at_a_time(qtbot: QtBot, view: ResultsView) -> None:
-    assert not view.code.isVisible()
+    assert not view.folds.code.isVisible()
     view.open_fold("Code")
-    assert view.code.isVisible()
-    assert view.code.refused_lines() == [3]
+    assert view.folds.code.isVisible()
+    assert view.folds.code.refused_lines() == [3]
     view.open_fold("Log")
-    assert view.log.isVisible()
-    assert not view.code.isVisible()
-    assert view.log.toPlainText() == "[step 1/8] Read the data\ndone"
+    assert view.folds.log.isVisible()
+    assert not view.folds.code.isVisible()
+    assert view.folds.log.toPlainText() == "[step 1/8] Read the data\ndone"
     view.open_fold("Log")
-    assert not view.log.isVisible()
+    assert not view.folds.log.isVisible()
 
 
 def test_every_control_has_a_name(qtbot: QtBot, view: ResultsView) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.core.errors import AppError
@@ -22,6 +22,7 @@ from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectPara
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
+from desktop.ui.panels.analyze_exports import RunExports
 from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.widgets.banner import Notice
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
 
+WARM_UP_MS = 700  # after the panel is first seen
 INSPECT, ANALYSE = "omics.inspect_data", "omics.run_analysis"
 
 
@@ -52,6 +54,8 @@ class AnalyzePanel(Panel):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.setup)
         self._results: ResultsView | None = None
+        self.exports = RunExports(bridge, self)
+        self.exports.noticed.connect(self.noticed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
@@ -64,6 +68,8 @@ class AnalyzePanel(Panel):
         self.setup.sampleRequested.connect(self.try_sample)
         self.setup.design.model.undo_stack.indexChanged.connect(lambda _at: self.actionsChanged.emit())
         self.setup.confirm.toggled.connect(lambda _on: self.actionsChanged.emit())
+        self._warming = QTimer(self, singleShot=True, interval=WARM_UP_MS)
+        self._warming.timeout.connect(lambda: self._bridge.start(self._prepare()))
         bridge.jobChanged.connect(self._on_job)
         bridge.jobLogged.connect(self._on_logged)
 
@@ -79,6 +85,8 @@ class AnalyzePanel(Panel):
 
     def open_run(self, run: str) -> None:
         """Show a finished run, by its id or its folder."""
+        self._data, self._sheet, self._inspection = "", "", None
+        self.setup.show_nothing()
         self._bridge.start(self._open_run(run))
 
     def new_analysis(self) -> None:
@@ -108,7 +116,8 @@ class AnalyzePanel(Panel):
             "ui.run": (not in_results and self.setup.can_run(), self.run),
             "ui.stop": (bool(self._job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
-            "ui.export_run": (in_results, self.export),
+            "ui.export_run": (in_results, self.exports.ask_for_folder),
+            "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
             "ui.reveal_files": (in_results, self._reveal),
             "ui.find": (in_results, self._find),
             "ui.undo": (not in_results and stack.canUndo(), stack.undo),
@@ -229,7 +238,6 @@ class AnalyzePanel(Panel):
         )
         self._show_setup()
         self._retry = self.run
-        self._bridge.start(self._bridge.read(_warm_up))
         self._bridge.start(self._submit(ANALYSE, params.model_dump(mode="json")))
 
     def stop(self) -> None:
@@ -274,6 +282,17 @@ class AnalyzePanel(Panel):
         else:
             self.setup.question.setFocus(Qt.FocusReason.OtherFocusReason)
 
+    async def _prepare(self) -> None:
+        """Have the results view ready before there are results: imports in a thread, widgets one at a time."""
+        await self._bridge.read(_warm_up)
+        view = self._made_view()
+        QTimer.singleShot(0, view, view.prepare)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._results is None:
+            self._warming.start()
+
     # ---- results ------------------------------------------------------------------------------------------------
 
     async def _open_run(self, run: str, tab: str = "") -> None:
@@ -284,7 +303,7 @@ class AnalyzePanel(Panel):
             folder = Path(run)
             if not folder.is_dir():
                 folder = Path((await self._bridge.read(queries.find_run, bench.store, run)).out_dir)
-            await self._bridge.read(_warm_up)
+            await self._prepare()
             from desktop.ui.itemmodels.run_results import load_run_results
 
             results = await self._bridge.call(load_run_results, folder)
@@ -300,21 +319,25 @@ class AnalyzePanel(Panel):
             self._show_results(results, log, tab)
 
     def _show_results(self, results: RunResults, log: list[str], tab: str) -> None:
-        from desktop.ui.panels.analyze_results import ResultsView
-
         self._run = results
-        if self._results is None:
-            self._results = ResultsView()
-            self._results.exportRequested.connect(self._ask_export)
-            self._results.planRequested.connect(self.back_to_plan)
-            self._results.compareRequested.connect(self._ask_compare)
-            self.pages.addWidget(self._results)
-        self._results.set_results(results, log)
+        self.exports.set_run(results)
+        view = self._made_view()
+        view.set_results(results, log)
         if tab:
-            self._results.show_tab(tab)
-        self.pages.setCurrentWidget(self._results)
+            view.show_tab(tab)
+        self.pages.setCurrentWidget(view)
         self.titleChanged.emit(results.plan.question or results.out_dir.name)
         self.actionsChanged.emit()
+
+    def _made_view(self) -> ResultsView:
+        if self._results is None:
+            from desktop.ui.panels.analyze_results import ResultsView
+
+            self._results = ResultsView()
+            self.exports.set_view(self._results)
+            self._results.planRequested.connect(self.back_to_plan)
+            self.pages.addWidget(self._results)
+        return self._results
 
     @property
     def results(self) -> ResultsView | None:
@@ -335,66 +358,6 @@ class AnalyzePanel(Panel):
         self.setup.question.setText(run.plan.question)
         self.open_data(str(record.params["data"]), str(record.params.get("samples") or ""))
         self._wanted = run.plan
-
-    def export(self) -> None:
-        """Copy the run's folder elsewhere."""
-        dialog = QFileDialog(self.window(), "Export Run To")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.export_to(Path(folder))))
-        dialog.open()
-
-    async def export_to(self, folder: Path) -> None:
-        """Copy the run's folder into `folder`, whole or not at all."""
-        if self._run is None:
-            return
-        try:
-            made = await self._bridge.read(_copy_run, self._run.out_dir, folder)
-        except OSError as error:
-            self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
-        else:
-            self.noticed.emit(Notice(f"Exported to {made}.", tone="done"))
-
-    def _ask_export(self) -> None:
-        dialog = QFileDialog(self.window(), "Export Genes", "genes.csv")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self._bridge.start(self.export_genes(Path(path))))
-        dialog.open()
-
-    async def export_genes(self, path: Path) -> None:
-        """Write the genes as the table shows them."""
-        if self._results is None or self._run is None:
-            return
-        keys, rows = self._results.shown_genes()
-        try:
-            await self._bridge.read(_write_genes, path, self._run, keys, rows)
-        except OSError as error:
-            self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
-        else:
-            self.noticed.emit(Notice(f"{len(rows):,} genes written to {path.name}.", tone="done"))
-
-    def _ask_compare(self) -> None:
-        dialog = QFileDialog(self.window(), "Compare with Results Folder")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.compare_with)
-        dialog.open()
-
-    def compare_with(self, other: str) -> None:
-        """Compare the run shown with another run's folder or id; the report opens when it is done."""
-        if self._run is not None:
-            params = {"left": str(self._run.out_dir), "right": other}
-            self._bridge.start(self._compare(params))
-
-    async def _compare(self, params: dict[str, Any]) -> None:
-        try:
-            await self._bridge.read(self._bridge.submit, "omics.compare_runs", params)
-        except AppError as error:
-            self.noticed.emit(Notice.of(error))
-        else:
-            self.noticed.emit(Notice("Comparing. The result will be in Activity.", tone="info"))
 
     def _find(self) -> None:
         if self._results is not None:
@@ -435,33 +398,3 @@ def _warm_up() -> None:
 
     for name in ("numpy", "pyqtgraph", "desktop.ui.panels.analyze_results"):
         importlib.import_module(name)
-
-
-def _copy_run(out_dir: Path, folder: Path) -> Path:
-    import shutil
-
-    target = folder / out_dir.name
-    number = 2
-    while target.exists():
-        target = folder / f"{out_dir.name} {number}"
-        number += 1
-    part = folder / f".{target.name}.part"
-    try:
-        shutil.copytree(out_dir, part)
-        part.rename(target)
-    except OSError:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return target
-
-
-def _write_genes(path: Path, run: RunResults, keys: list[str], rows: list[int]) -> None:
-    from desktop.ui.itemmodels.gene_results import table_text
-
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(table_text(run.genes, keys, rows, separator=","), encoding="utf-8", newline="")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

@@ -11,29 +11,16 @@ from html import escape
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSplitter,
-    QStackedWidget,
-    QTabWidget,
-    QTextBrowser,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.gene_results import format_p
 from desktop.ui.itemmodels.run_results import RunResults
+from desktop.ui.panels.analyze_folds import Folds
+from desktop.ui.panels.analyze_header import ResultHeader, ThresholdStrip, button
 from desktop.ui.panels.analyze_quality import QualityTab
-from desktop.ui.widgets.code_view import CodeView, LogView
-from desktop.ui.widgets.file_chip import FileChip
 from desktop.ui.widgets.gene_table import GeneTable
-from desktop.ui.widgets.number_fields import AlphaField, FoldChangeField
 from desktop.ui.widgets.plots.figure import Figure
 from desktop.ui.widgets.plots.gene_plot import UP, classify
 from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
@@ -44,7 +31,6 @@ from desktop.ui.widgets.report_view import ReportView
 
 TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "QC", "Report")
 _TESTED_ONLY = ("Volcano", "MA")
-FOLDS = ("Code", "Log", "Validation")
 
 
 class ResultsView(QWidget):
@@ -59,10 +45,13 @@ class ResultsView(QWidget):
         self._results: RunResults | None = None
         self._alpha, self._lfc = 0.05, 0.0
         self._selected: list[int] = []
-        self._built: dict[str, QWidget] = {}
+        self._built: dict[str, QStackedWidget] = {}
         self._filled: set[str] = set()
-        self._build_header()
-        self._build_thresholds()
+        self.header = ResultHeader()
+        self.header.planRequested.connect(self.planRequested)
+        self.header.compareRequested.connect(self.compareRequested)
+        self.strip = ThresholdStrip()
+        self.strip.thresholdsChanged.connect(self.set_thresholds)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Results")
@@ -71,25 +60,34 @@ class ResultsView(QWidget):
         self.selection.setAccessibleName("Selected genes")
         self.selection.setMinimumWidth(10)
         self.selection.setContentsMargins(theme.MARGIN, 3, theme.MARGIN, 3)
-        self._build_folds()
+        self.folds = Folds()
+        self.copy_names = button("Copy Names", "Copy the names of the selected genes", self._copy_names)
+        self.copy_names.hide()
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.addWidget(self.tabs)
-        self._splitter.addWidget(self._fold_pages)
+        self._splitter.addWidget(self.folds)
         self._splitter.setStretchFactor(0, 3)
         self._splitter.setStretchFactor(1, 2)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(self._header)
-        column.addWidget(self._strip)
+        column.addWidget(self.header)
+        column.addWidget(self.strip)
         column.addWidget(self._splitter, 1)
         foot = QHBoxLayout()
         foot.setContentsMargins(theme.GAP, 2, theme.GAP, 2)
-        for button in self.folds.values():
-            foot.addWidget(button)
+        for opener in self.folds.buttons.values():
+            foot.addWidget(opener)
         foot.addWidget(self.selection, 1)
         foot.addWidget(self.copy_names)
         column.addLayout(foot)
+
+    def prepare(self) -> None:
+        """Make the first tab ahead of the results, while there is time."""
+        self._add_tabs()
+        page = self._built["Volcano"]
+        if page.currentWidget() is None:
+            page.addWidget(self._make("Volcano"))
 
     # ---- what the panel asks ------------------------------------------------------------------------------------
 
@@ -99,22 +97,18 @@ class ResultsView(QWidget):
         self._selected = []
         self._filled.clear()
         self._alpha, self._lfc = results.plan.alpha, results.plan.lfc_threshold
-        self._show_header(results)
+        self.header.set_results(results)
+        self.strip.set_own(self._alpha, self._lfc)
         current = self.current_tab()
         self.tabs.blockSignals(True)
+        self._add_tabs()
         for name in TABS:
-            if name not in self._built:
-                page = QStackedWidget()
-                self._built[name] = page
-                self.tabs.addTab(page, name)
             self.tabs.setTabVisible(TABS.index(name), results.has_test or name not in _TESTED_ONLY)
         wanted = current if current and (results.has_test or current not in _TESTED_ONLY) else ""
         self.show_tab(wanted or ("Volcano" if results.has_test else "PCA"))
         self.tabs.blockSignals(False)
-        self._strip.setVisible(results.has_test)
-        self.code.set_code(results.code, results.findings)
-        self.log.set_lines(log)
-        self._validation.setHtml(_validation_html(results))
+        self.strip.setVisible(results.has_test)
+        self.folds.set_results(results, log)
         self._show_thresholds()
         self._show_selection()
         self._fill_current()
@@ -135,7 +129,7 @@ class ResultsView(QWidget):
     def page(self, name: str) -> QWidget | None:
         """What a tab shows, once it has been looked at."""
         page = self._built.get(name)
-        return page.currentWidget() if isinstance(page, QStackedWidget) else None
+        return page.currentWidget() if page is not None else None
 
     def select_rows(self, rows: Sequence[int]) -> None:
         """Select genes by their rows in the results, in every tab."""
@@ -182,9 +176,15 @@ class ResultsView(QWidget):
 
     def open_fold(self, name: str) -> None:
         """Show or hide code, log or validation."""
-        self.folds[name].click()
+        self.folds.buttons[name].click()
 
     # ---- tabs ---------------------------------------------------------------------------------------------------
+
+    def _add_tabs(self) -> None:
+        for name in TABS:
+            if name not in self._built:
+                self._built[name] = QStackedWidget()
+                self.tabs.addTab(self._built[name], name)
 
     def _fill_current(self) -> None:
         if self._results is not None and (name := self.current_tab()):
@@ -194,7 +194,6 @@ class ResultsView(QWidget):
         if self._results is None:
             return None
         page = self._built[name]
-        assert isinstance(page, QStackedWidget)
         widget = page.currentWidget()
         if widget is None:
             widget = self._make(name)
@@ -290,32 +289,16 @@ class ResultsView(QWidget):
             if name in self._filled:
                 self._apply_thresholds(name)
 
-    def _on_fields(self) -> None:
-        self.set_thresholds(self.alpha.value(), self.lfc.value())
-
-    def _on_reset(self) -> None:
-        if self._results is not None:
-            self.set_thresholds(self._results.plan.alpha, self._results.plan.lfc_threshold)
-
     def _kinds(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         assert self._results is not None
         columns = self._results.genes.columns
         return classify(columns["log2_fold_change"], columns["padj"], self._alpha, self._lfc)
 
     def _show_thresholds(self) -> None:
-        for field, value in ((self.alpha, self._alpha), (self.lfc, self._lfc)):
-            field.blockSignals(True)
-            field.setValue(value)
-            field.blockSignals(False)
-        if self._results is None or not self._results.has_test:
-            return
-        plan = self._results.plan
-        kinds = self._kinds()
-        up, changed = int(np.count_nonzero(kinds == UP)), int(np.count_nonzero(kinds))
-        is_own = (self._alpha, self._lfc) == (plan.alpha, plan.lfc_threshold)
-        note = "" if is_own else "  (not the run’s own)"
-        self.live.setText(f"{changed:,} genes: {up:,} up, {changed - up:,} down{note}")
-        self.reset.setEnabled(not is_own)
+        if self._results is not None and self._results.has_test:
+            kinds = self._kinds()
+            up, changed = int(np.count_nonzero(kinds == UP)), int(np.count_nonzero(kinds))
+            self.strip.show_thresholds(self._alpha, self._lfc, up, changed - up)
 
     def _describe(self, row: int) -> str:
         """A gene as rich text."""
@@ -346,89 +329,6 @@ class ResultsView(QWidget):
             names = [self._results.genes.name(row) for row in self._selected]
             QGuiApplication.clipboard().setText("\n".join(names))
 
-    # ---- parts --------------------------------------------------------------------------------------------------
-
-    def _build_header(self) -> None:
-        self.headline = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.headline.setFont(theme.scaled(self.font(), 1.2, bold=True))
-        self.headline.setAccessibleName("Answer")
-        self.numbers = QLabel(textFormat=Qt.TextFormat.RichText)
-        self.numbers.setAccessibleName("Answer in numbers")
-        self.reduced = QLabel("⚠ reduced isolation")
-        self.reduced.setToolTip("This run was only a limited process. See Validation.")
-        self.files = FileChip()
-        self.back = _button("Plan…", "Change the plan and run again", self.planRequested.emit)
-        self.compare = _button("Compare with…", "Compare this run with another", self.compareRequested.emit)
-        below = QHBoxLayout()
-        below.setSpacing(theme.GAP)
-        below.addWidget(self.numbers, 1)
-        for widget in (self.reduced, self.back, self.compare, self.files):
-            below.addWidget(widget)
-        self._header = QVBoxLayout()
-        self._header.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, 4)
-        self._header.setSpacing(4)
-        self._header.addWidget(self.headline)
-        self._header.addLayout(below)
-
-    def _build_thresholds(self) -> None:
-        self._strip = QFrame()
-        self.alpha, self.lfc = AlphaField("Adjusted p below"), FoldChangeField("Fold change at least")
-        self.alpha.valueChanged.connect(lambda _value: self._on_fields())
-        self.lfc.valueChanged.connect(lambda _value: self._on_fields())
-        self.live = QLabel()
-        self.live.setAccessibleName("Genes beyond the thresholds")
-        self.live.setMinimumWidth(10)
-        self.reset = _button("Reset", "Back to the thresholds of the run", self._on_reset)
-        row = QHBoxLayout(self._strip)
-        row.setContentsMargins(theme.MARGIN, 2, theme.MARGIN, 4)
-        for widget in (QLabel("Show adjusted p <"), self.alpha, QLabel("|log₂ FC| ≥"), self.lfc, self.reset):
-            row.addWidget(widget)
-        row.addWidget(self.live, 1)
-
-    def _build_folds(self) -> None:
-        self.code, self.log = CodeView(), LogView()
-        self._validation = QTextBrowser()
-        self._validation.setOpenLinks(False)
-        self._validation.setAccessibleName("Validation")
-        self._fold_pages = QStackedWidget()
-        self.folds: dict[str, QToolButton] = {}
-        for name, page in zip(FOLDS, (self.code, self.log, self._validation), strict=True):
-            self._fold_pages.addWidget(page)
-            button = QToolButton(autoRaise=True)
-            button.setCheckable(True)
-            button.setText(name)
-            button.setArrowType(Qt.ArrowType.RightArrow)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setAccessibleName(f"{name} of this run")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(lambda on, name=name: self._on_fold(name, on=on))
-            self.folds[name] = button
-        self._fold_pages.hide()
-        self.copy_names = _button("Copy Names", "Copy the names of the selected genes", self._copy_names)
-        self.copy_names.hide()
-
-    def _on_fold(self, name: str, *, on: bool) -> None:
-        for other, button in self.folds.items():
-            button.setChecked(on and other == name)
-            arrow = Qt.ArrowType.DownArrow if button.isChecked() else Qt.ArrowType.RightArrow
-            button.setArrowType(arrow)
-        self._fold_pages.setCurrentIndex(FOLDS.index(name))
-        self._fold_pages.setVisible(on)
-
-    def _show_header(self, results: RunResults) -> None:
-        self.headline.setText(results.headline or results.plan.question or "Result")
-        if results.counts is None:
-            self.numbers.setText(f"{len(results.samples)} samples · {len(results.genes.gene_ids):,} genes")
-        else:
-            words = ("tested", "significant", "up", "down")
-            pairs = zip(results.counts, words, strict=True)
-            self.numbers.setText(" &nbsp;·&nbsp; ".join(f"<b>{number:,}</b> {word}" for number, word in pairs))
-        self.reduced.setVisible(results.is_reduced)
-        amber = QPalette(self.palette())
-        amber.setColor(QPalette.ColorRole.WindowText, QColor("#e6b450" if theme.is_dark(self.palette()) else "#8f5a00"))
-        self.reduced.setPalette(amber)
-        self.files.set_path(results.out_dir)
-
 
 def _heatmap(results: RunResults) -> tuple[Matrix, str]:
     at = {sample: number for number, sample in enumerate(results.samples)}
@@ -442,29 +342,3 @@ def _heatmap(results: RunResults) -> tuple[Matrix, str]:
         "each gene scaled to its own mean, like beside like."
     )
     return matrix, summary
-
-
-def _validation_html(results: RunResults) -> str:
-    reduced = " <b>Reduced isolation.</b> Only scripts of our own templates run this way." if results.is_reduced else ""
-    parts = [
-        f"<p><b>Policy</b> &nbsp;{escape(results.validation)}</p>",
-        f"<p><b>Isolation</b> &nbsp;{escape(results.isolation)}.{reduced}</p>",
-    ]
-    parts += [
-        f"<p>Line {finding.line}: {escape(finding.message)} <i>{escape(finding.remedy)}</i></p>"
-        for finding in results.findings
-    ]
-    if results.cautions:
-        items = "".join(f"<li>{escape(text)}</li>" for text in results.cautions)
-        parts.append(f"<p><b>Cautions</b></p><ul>{items}</ul>")
-    if results.timings:
-        times = " · ".join(f"{escape(step)} {seconds:.1f} s" for step, seconds in results.timings.items())
-        parts.append(f"<p><b>Time</b> &nbsp;{times}</p>")
-    return "".join(parts)
-
-
-def _button(text: str, tip: str, act: Callable[[], object]) -> QPushButton:
-    button = QPushButton(text, autoDefault=False)
-    button.setToolTip(tip)
-    button.clicked.connect(lambda _checked=False: act())
-    return button

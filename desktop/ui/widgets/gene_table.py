@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QHeaderView, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.gene_filter import BadFilterError, parse_filter
@@ -58,6 +58,7 @@ class GeneTable(QWidget):
         self.only_changed.toggled.connect(lambda _on: self._narrow())
         bar = QHBoxLayout()
         bar.setContentsMargins(theme.GAP, 6, theme.GAP, 6)
+        bar.setSpacing(theme.MARGIN)
         bar.addWidget(self.search, 1)
         for widget in (self.only_changed, self._count, self.export):
             bar.addWidget(widget)
@@ -74,8 +75,11 @@ class GeneTable(QWidget):
         self._changed = np.zeros(len(results.gene_ids), dtype=bool)
         self.model.set_results(results)
         keys = self.model.keys
+        header = self.view.horizontalHeader()
         for column, key in enumerate(keys):
             self.view.setColumnWidth(column, {"gene_id": 170, "gene_symbol": 120}.get(key, 104))
+            stretch = QHeaderView.ResizeMode.Stretch if key == "gene_id" else QHeaderView.ResizeMode.Interactive
+            header.setSectionResizeMode(column, stretch)
         if "padj" in keys:
             self.view.sort_indicator(keys.index("padj"), Qt.SortOrder.AscendingOrder)
         self._tell_count()

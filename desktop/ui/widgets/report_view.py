@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QUrl
+from PySide6.QtCore import QByteArray, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QImage, QTextDocument
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
 from desktop.ui import theme
+
+_FOOTNOTE = re.compile(r"^\[\^[\w-]+\]:.*(?:\n|$)|\[\^[\w-]+\]", re.MULTILINE)
 
 
 class ReportBrowser(QTextBrowser):
@@ -27,7 +30,8 @@ class ReportBrowser(QTextBrowser):
         self._folder = folder
         features = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
         self.document().setDefaultFont(self.font())
-        self.document().setMarkdown(markdown, features)
+        self.document().setMarkdown(simplified(markdown), features)
+        self.document().setDocumentMargin(theme.MARGIN)
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
         """A picture of this run, scaled to the page; anything else is not loaded."""
@@ -41,8 +45,6 @@ class ReportBrowser(QTextBrowser):
             return QByteArray()
         width = min(picture.width(), max(320, min(self.viewport().width() - 40, 640)))
         ratio = self.devicePixelRatioF()
-        from PySide6.QtCore import Qt
-
         picture = picture.scaledToWidth(round(width * ratio), Qt.TransformationMode.SmoothTransformation)
         picture.setDevicePixelRatio(ratio)
         return picture
@@ -52,6 +54,14 @@ class ReportBrowser(QTextBrowser):
             QDesktopServices.openUrl(url)
         elif url.hasFragment() and not url.path():
             self.scrollToAnchor(url.fragment())
+
+
+def simplified(markdown: str) -> str:
+    """Markdown as Qt reads it: no footnotes, which it does not know, no entities, which break its headings."""
+    text = _FOOTNOTE.sub("", markdown)
+    for entity, sign in (("&lt;", "\\<"), ("&gt;", "\\>"), ("&amp;", "&")):
+        text = text.replace(entity, sign)
+    return text
 
 
 class ReportView(QWidget):

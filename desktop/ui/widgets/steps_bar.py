@@ -45,12 +45,13 @@ class StepsBar(QWidget):
 
     def set_step(self, number: int, standing: Standing, words: str = "") -> None:
         """How far a step is; `words` say what it holds ("GSE52778, 8 × 24,000")."""
-        self._standing[number] = standing
         button, name = self.buttons[number], self._names[number]
+        if standing != self._standing[number]:
+            self._standing[number] = standing
+            button.setFont(theme.scaled(self.font(), 1.0, bold=standing == "here"))
         text = f"{number + 1} {name}{_MARKS[standing]}"
         button.setText(f"{text}  {words}" if words else text)
         button.setEnabled(standing != "ahead")
-        button.setFont(theme.scaled(self.font(), 1.0, bold=standing == "here"))
         button.setAccessibleDescription(f"{_WORDS[standing]}. {words}".strip())
 
     def is_here(self, number: int) -> bool:

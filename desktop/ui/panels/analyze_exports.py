@@ -1,0 +1,159 @@
+"""What leaves a run that is shown: its folder, its genes as CSV, a comparison. Files whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from desktop.core.errors import AppError
+from desktop.core.jobs import JobError, JobRecord, JobState
+from desktop.ui.bridge import Bridge
+from desktop.ui.widgets.banner import Notice
+
+if TYPE_CHECKING:
+    from desktop.ui.itemmodels.run_results import RunResults
+    from desktop.ui.panels.analyze_results import ResultsView
+
+COMPARE = "omics.compare_runs"
+
+
+class RunExports(QObject):
+    """`noticed(Notice)` says how it went."""
+
+    noticed = Signal(object)
+
+    def __init__(self, bridge: Bridge, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._bridge, self._panel = bridge, parent
+        self._run: RunResults | None = None
+        self._view: ResultsView | None = None
+        self._comparing = ""
+        bridge.jobChanged.connect(self._on_job)
+
+    def set_view(self, view: ResultsView) -> None:
+        """The results view this takes from."""
+        self._view = view
+        view.exportRequested.connect(self.ask_for_genes_file)
+        view.compareRequested.connect(self.ask_for_other_run)
+
+    def set_run(self, run: RunResults) -> None:
+        """The run that is shown."""
+        self._run = run
+
+    # ---- asking ---------------------------------------------------------------------------------------------------
+
+    def ask_for_folder(self) -> None:
+        """Where to copy the run's folder."""
+        dialog = self._dialog("Export Run To", QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.export_run(Path(folder))))
+        dialog.open()
+
+    def ask_for_genes_file(self) -> None:
+        """Where to write the genes shown."""
+        dialog = self._dialog("Export Genes", QFileDialog.FileMode.AnyFile)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.selectFile("genes.csv")
+        dialog.fileSelected.connect(lambda path: self._bridge.start(self.export_genes(Path(path))))
+        dialog.open()
+
+    def ask_for_other_run(self) -> None:
+        """Which run to compare with, by its folder."""
+        dialog = self._dialog("Compare with Results Folder", QFileDialog.FileMode.Directory)
+        if self._run is not None:
+            dialog.setDirectory(str(self._run.out_dir.parent))
+        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.compare_with(folder)))
+        dialog.open()
+
+    def _dialog(self, title: str, mode: QFileDialog.FileMode) -> QFileDialog:
+        dialog = QFileDialog(self._panel.window(), title)
+        dialog.setFileMode(mode)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        return dialog
+
+    # ---- doing ----------------------------------------------------------------------------------------------------
+
+    async def export_run(self, folder: Path) -> None:
+        """Copy the run's folder into `folder`."""
+        if self._run is None:
+            return
+        try:
+            made = await self._bridge.read(copy_run, self._run.out_dir, folder)
+        except OSError as error:
+            self._tell_failed(error)
+        else:
+            self.noticed.emit(Notice(f"Exported to {made}.", tone="done"))
+
+    async def export_genes(self, path: Path) -> None:
+        """Write the genes as the table shows them."""
+        if self._view is None or self._run is None:
+            return
+        keys, rows = self._view.shown_genes()
+        try:
+            await self._bridge.read(write_genes, path, self._run, keys, rows)
+        except OSError as error:
+            self._tell_failed(error)
+        else:
+            self.noticed.emit(Notice(f"{len(rows):,} genes written to {path.name}.", tone="done"))
+
+    async def compare_with(self, other: str) -> None:
+        """Compare the run shown with another run's folder or id."""
+        if self._run is None:
+            return
+        params = {"left": str(self._run.out_dir), "right": other}
+        try:
+            self._comparing = await self._bridge.read(self._bridge.submit, COMPARE, params)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
+
+    def _on_job(self, job: JobRecord) -> None:
+        if job.id != self._comparing or not job.state.is_final:
+            return
+        self._comparing = ""
+        if job.state is JobState.DONE and job.result is not None:
+            report = Path(str(job.result["out_dir"])) / "report.html"
+            words = str(job.result.get("headline") or "The runs are compared.")
+            self.noticed.emit(Notice(words, "", "done", "Open Report", lambda: _open(report)))
+        elif job.state is not JobState.CANCELLED:
+            fault = job.error or JobError("app.interrupted", "The comparison was interrupted.", "Compare again.")
+            self.noticed.emit(Notice(fault.message, fault.hint, "error", details=fault.code))
+
+    def _tell_failed(self, error: OSError) -> None:
+        self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
+
+
+def copy_run(out_dir: Path, folder: Path) -> Path:
+    """Copy a results folder into `folder` under a free name; returns the copy. Raises OSError."""
+    target, number = folder / out_dir.name, 2
+    while target.exists():
+        target, number = folder / f"{out_dir.name} {number}", number + 1
+    part = folder / f".{target.name}.part"
+    try:
+        shutil.copytree(out_dir, part)
+        part.rename(target)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return target
+
+
+def write_genes(path: Path, run: RunResults, keys: list[str], rows: list[int]) -> None:
+    """Write genes as CSV whose cells start no formula. Raises OSError."""
+    from desktop.ui.itemmodels.gene_results import table_text
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(table_text(run.genes, keys, rows, separator=","), encoding="utf-8", newline="")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _open(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,112 @@
+"""Above the results: the answer in one sentence and four numbers, the way to the files, and the thresholds shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from desktop.ui import theme
+from desktop.ui.itemmodels.run_results import RunResults
+from desktop.ui.widgets.file_chip import FileChip
+from desktop.ui.widgets.number_fields import AlphaField, FoldChangeField
+
+_AMBER = ("#8f5a00", "#e6b450")  # light, dark: as the banner's warnings
+
+
+class ResultHeader(QWidget):
+    """planRequested(), compareRequested() from its buttons."""
+
+    planRequested = Signal()
+    compareRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.headline = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.headline.setFont(theme.scaled(self.font(), 1.2, bold=True))
+        self.headline.setAccessibleName("Answer")
+        self.numbers = QLabel(textFormat=Qt.TextFormat.RichText)
+        self.numbers.setAccessibleName("Answer in numbers")
+        self.reduced = QLabel("⚠ reduced isolation")
+        self.reduced.setToolTip("The script ran with less isolation than it could. See Validation.")
+        self.files = FileChip()
+        back = button("Plan…", "Change the plan and run again", self.planRequested.emit)
+        compare = button("Compare with…", "Compare this run with another", self.compareRequested.emit)
+        below = QHBoxLayout()
+        below.setSpacing(theme.GAP)
+        below.addWidget(self.numbers, 1)
+        for widget in (self.reduced, back, compare, self.files):
+            below.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, 4)
+        column.setSpacing(4)
+        column.addWidget(self.headline)
+        column.addLayout(below)
+
+    def set_results(self, results: RunResults) -> None:
+        """Show a run's answer."""
+        self.headline.setText(results.headline or results.plan.question or "Result")
+        if results.counts is None:
+            self.numbers.setText(f"{len(results.samples)} samples · {len(results.genes.gene_ids):,} genes")
+        else:
+            words = ("tested", "significant", "up", "down")
+            pairs = zip(results.counts, words, strict=True)
+            self.numbers.setText(" &nbsp;·&nbsp; ".join(f"<b>{number:,}</b> {word}" for number, word in pairs))
+        self.reduced.setVisible(results.is_reduced)
+        amber = QPalette(self.palette())
+        amber.setColor(QPalette.ColorRole.WindowText, QColor(_AMBER[theme.is_dark(self.palette())]))
+        self.reduced.setPalette(amber)
+        self.files.set_path(results.out_dir)
+
+
+class ThresholdStrip(QWidget):
+    """`thresholdsChanged(alpha, lfc)` when the person types or resets them."""
+
+    thresholdsChanged = Signal(float, float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._own = (0.05, 0.0)
+        self.alpha, self.lfc = AlphaField("Adjusted p below"), FoldChangeField("Fold change at least")
+        self.alpha.valueChanged.connect(lambda _value: self._tell())
+        self.lfc.valueChanged.connect(lambda _value: self._tell())
+        self.live = QLabel()
+        self.live.setAccessibleName("Genes beyond the thresholds")
+        self.live.setMinimumWidth(10)
+        self.reset = button("Reset", "Back to the thresholds of the run", self._on_reset)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.MARGIN, 2, theme.MARGIN, 4)
+        for widget in (QLabel("Show adjusted p <"), self.alpha, QLabel("|log₂ FC| ≥"), self.lfc, self.reset):
+            row.addWidget(widget)
+        row.addWidget(self.live, 1)
+
+    def set_own(self, alpha: float, lfc: float) -> None:
+        """The run's own thresholds, which Reset goes back to."""
+        self._own = (alpha, lfc)
+
+    def show_thresholds(self, alpha: float, lfc: float, up: int, down: int) -> None:
+        """Show thresholds and how many genes lie beyond; does not signal."""
+        for field, value in ((self.alpha, alpha), (self.lfc, lfc)):
+            field.blockSignals(True)
+            field.setValue(value)
+            field.blockSignals(False)
+        is_own = (alpha, lfc) == self._own
+        note = "" if is_own else "  (not the run’s own)"
+        self.live.setText(f"{up + down:,} genes: {up:,} up, {down:,} down{note}")
+        self.reset.setEnabled(not is_own)
+
+    def _tell(self) -> None:
+        self.thresholdsChanged.emit(self.alpha.value(), self.lfc.value())
+
+    def _on_reset(self) -> None:
+        self.thresholdsChanged.emit(*self._own)
+
+
+def button(text: str, tip: str, act: Callable[[], object]) -> QPushButton:
+    """A push button that does one thing and is never the default one."""
+    made = QPushButton(text, autoDefault=False)
+    made.setToolTip(tip)
+    made.clicked.connect(lambda _checked=False: act())
+    return made
