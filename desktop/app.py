@@ -30,22 +30,43 @@ def main(argv: Sequence[str]) -> int:
     from desktop.cli.house import House
 
     paths = Paths.default()
-    redactor = start_logging(paths)
-    house = House(
-        paths=paths,
-        open_bench=functools.partial(_open_bench, paths, redactor),
-        open_reader=functools.partial(_open_reader, paths),
-        open_sandbox=functools.partial(_open_sandbox, paths),
-        open_window=run_window,
-    )
-    return run(argv, house)
+    with _logging(paths) as redactor:
+        house = House(
+            paths=paths,
+            open_bench=functools.partial(_open_bench, paths, redactor),
+            open_reader=functools.partial(_open_reader, paths),
+            open_sandbox=functools.partial(_open_sandbox, paths),
+            open_window=functools.partial(_show_window, redactor),
+        )
+        return run(argv, house)
 
 
 def run_window(argv: Sequence[str]) -> int:
     """Open the window on `argv` (files, folders, accessions)."""
+    import os
+    import sys
+
+    from desktop.cli.output import print_error
+    from desktop.core.errors import AppError
+
+    try:
+        if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))):
+            raise AppError(
+                "There is no display to open a window on.", hint="benchtop --help shows what the command line can do."
+            )
+        with _logging(Paths.default()) as redactor:
+            return _show_window(redactor, argv)
+    except OSError as fault:
+        message = f"The data folder {Paths.default().home} cannot be used: {fault.strerror}."
+        error = AppError(message, hint="Check its permissions, or set BENCHTOP_HOME to a folder you may write to.")
+        return print_error(error, as_json=False)
+    except AppError as error:
+        return print_error(error, as_json=False)
+
+
+def _show_window(redactor: Redactor, argv: Sequence[str]) -> int:
     from desktop.ui.main_window import open_window
 
-    redactor = start_logging(Paths.default())
     return open_window(functools.partial(build, redactor=redactor), list(argv))
 
 
@@ -201,22 +222,28 @@ def _open_sandbox(paths: Paths) -> Any:
     return SandboxService(functools.partial(settings.get, "sandbox"), paths)
 
 
-def start_logging(paths: Paths) -> Redactor:
+@contextlib.contextmanager
+def _logging(paths: Paths) -> Iterator[Redactor]:
     """Log to <data folder>/logs/benchtop.log, secrets removed; a folder that cannot be written means no log."""
     import logging
     from logging.handlers import RotatingFileHandler
 
     from desktop.net.secrets import Redactor
 
-    redactor = Redactor()
+    redactor, root, handler = Redactor(), logging.getLogger(), logging.Handler()
     with contextlib.suppress(OSError):
         paths.logs.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(
-            paths.logs / "benchtop.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True
-        )
+        handler = RotatingFileHandler(paths.logs / "benchtop.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handler.addFilter(redactor)
-        logging.getLogger().addHandler(handler)
-        logging.getLogger().setLevel(logging.INFO)
+        root.addHandler(handler)
+    level, last_resort = root.level, logging.lastResort
+    root.setLevel(logging.INFO)
     logging.lastResort = None  # nothing of a log belongs on a person's terminal
-    return redactor
+    try:
+        yield redactor
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+        root.setLevel(level)
+        logging.lastResort = last_resort

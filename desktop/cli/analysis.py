@@ -102,7 +102,7 @@ def print_result(result: dict[str, Any]) -> None:
     rows = {
         "Design": plan.get("design", ""),
         "Contrast": f"{contrast['factor']}: {contrast['treated']} vs {contrast['control']}" if contrast else "",
-        "Genes tested": f"{summary['n_genes']:,}",
+        "Genes": f"{summary['n_genes']:,}",
         "Significant": f"{summary['n_significant']:,} ({summary['up']:,} up, {summary['down']:,} down)",
         "Isolation": result["isolation"]["detail"],
         "Time": f"{sum(result['timings'].values()):.1f} s",
@@ -140,7 +140,10 @@ def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
 
 def _contrast(text: str) -> dict[str, str]:
     """FACTOR,TREATED,CONTROL; a level with a comma goes in double quotes."""
-    parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True))]
+    try:
+        parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True))]
+    except csv.Error:
+        parts = []
     if len(parts) != 3 or not all(parts):
         raise CommandError(
             f"--contrast {text!r} is not FACTOR,TREATED,CONTROL.", hint="Write it like --contrast dex,trt,untrt."
@@ -220,7 +223,8 @@ def _print_inspection(found: dict[str, Any]) -> None:
         files.add_column(heading, overflow="fold")
     for file in found["files"]:
         what = file["role"].replace("_", " ") + (f", {file['value_type']}" if file["value_type"] != "unknown" else "")
-        files.add_row("→" if file["chosen"] else "", Text(file["path"]), Text(what), Text(file["why"]))
+        path = file["path"].removeprefix(found["source"]).lstrip("/") or Path(file["path"]).name
+        files.add_row("→" if file["chosen"] else "", Text(path), Text(what), Text(file["why"]))
     out.print(files)
     samples = Table(box=None, pad_edge=False)
     factors = found["samples"]["factors"]

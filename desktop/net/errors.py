@@ -26,8 +26,6 @@ class ConsentNeededError(OfflineError):
 class UnreachableError(OfflineError):
     """Not in the cache, and no connection to the server: no network, no such name, connection refused."""
 
-    code = "net.offline"
-
 
 class InsecureUrlError(NetError):
     """Not https (plain http is for this machine only), or an address outside the destination agreed to."""
