@@ -401,10 +401,8 @@ def _fit_coefficients(counts: Floats, normalisation: Floats, alpha: Floats, x: F
     )
     pairs = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
 
-    def curvature(beta: Floats, nf: Floats, a: Floats) -> tuple[Floats, Floats, Floats]:
-        with np.errstate(over="ignore"):
-            weights = np.maximum(nf * np.exp(x @ beta), MIN_MEAN)
-        weights = 1.0 / (1.0 / weights + a)
+    def curvature(mu: Floats, a: Floats) -> tuple[Floats, Floats, Floats]:
+        weights = 1.0 / (1.0 / np.maximum(mu, MIN_MEAN) + a)
         gram = _gram(x, weights)
         ridged = gram.copy()
         ridged[np.arange(n_columns), np.arange(n_columns)] += RIDGE
@@ -412,15 +410,16 @@ def _fit_coefficients(counts: Floats, normalisation: Floats, alpha: Floats, x: F
 
     for block in _blocks(n_genes):
         y, nf, a = counts[:, block], normalisation[:, block], alpha[block]
-        beta, converged = _irls_block(y, nf, a, x)
-        weights, gram, inverse = curvature(beta, nf, a)
+        beta, mu, converged = _irls_block(y, nf, a, x)
+        weights, gram, inverse = curvature(mu, a)
         out.leverage[:, block] = weights * (pairs @ inverse.reshape(n_columns**2, -1))
         hard = np.flatnonzero(~converged)
         for gene in hard:
             beta[:, gene], converged[gene] = _fit_one_gene(y[:, gene], nf[:, gene], a[gene], x, beta[:, gene])
+        with np.errstate(over="ignore"):
+            mu = nf * np.exp(x @ beta)
         if len(hard):
-            _, gram[:, :, hard], inverse[:, :, hard] = curvature(beta[:, hard], nf[:, hard], a[hard])
-        mu = nf * np.exp(x @ beta)
+            _, gram[:, :, hard], inverse[:, :, hard] = curvature(mu[:, hard], a[hard])
         out.beta[:, block] = beta
         out.mu[:, block] = mu
         out.covariance[:, :, block] = np.einsum("ijg,jkg,klg->ilg", inverse, gram, inverse, optimize=True)
@@ -429,14 +428,17 @@ def _fit_coefficients(counts: Floats, normalisation: Floats, alpha: Floats, x: F
     return out
 
 
-def _irls_block(y: Floats, nf: Floats, alpha: Floats, x: Floats) -> tuple[Floats, Bools]:
-    """Natural-log coefficients (P, G) and whether they converged. Works in the orthonormal basis of the design."""
+def _irls_block(y: Floats, nf: Floats, alpha: Floats, x: Floats) -> tuple[Floats, Floats, Bools]:
+    """Natural-log coefficients (P, G), the last usable fitted means (S, G), and whether the gene converged.
+
+    Works in the orthonormal basis of the design, so that covariates on any scale are safe.
+    """
     q, r = np.linalg.qr(x)
     back = np.linalg.inv(r)
     ridge = RIDGE * (back.T @ back)
     gamma = q.T @ np.log(y / nf + 0.1)
     n_genes = y.shape[1]
-    result, converged = np.empty((x.shape[1], n_genes)), np.zeros(n_genes, dtype=bool)
+    result, means, converged = np.empty((x.shape[1], n_genes)), np.empty(y.shape), np.zeros(n_genes, dtype=bool)
     active = np.arange(n_genes)
     constant = 2.0 * (special.gammaln(y + 1.0) - _log_rising(y, 1.0 / alpha)).sum(axis=0)
     deviance = np.zeros(n_genes)
@@ -447,6 +449,7 @@ def _irls_block(y: Floats, nf: Floats, alpha: Floats, x: Floats) -> tuple[Floats
         gamma = _cholesky_solve(_cholesky(_gram(q, weights) + ridge[:, :, None]), q.T @ (weights * z))
         result[:, active] = gamma
         diverged = (np.abs(back @ gamma) > MAX_COEFFICIENT).any(axis=0)
+        means[:, active[diverged]] = mu[:, diverged]
         with np.errstate(over="ignore", invalid="ignore"):
             mu = np.maximum(nf * np.exp(q @ gamma), MIN_MEAN)
             scaled = mu * alpha
@@ -456,12 +459,14 @@ def _irls_block(y: Floats, nf: Floats, alpha: Floats, x: Floats) -> tuple[Floats
         converged[active[settled]] = True
         deviance = new
         keep = ~(settled | diverged | ~np.isfinite(change))
+        done = ~keep & ~diverged if round_ < IRLS_ROUNDS - 1 else ~diverged
+        means[:, active[done]] = mu[:, done]
         if not keep.any():
             break
         if not keep.all():
             active, gamma, mu, deviance, alpha = active[keep], gamma[:, keep], mu[:, keep], new[keep], alpha[keep]
             y, nf, constant = y[:, keep], nf[:, keep], constant[keep]
-    return back @ result, converged
+    return back @ result, means, converged
 
 
 def _fit_one_gene(y: Floats, nf: Floats, alpha: float, x: Floats, start: Floats) -> tuple[Floats, bool]:
