@@ -73,6 +73,11 @@ def factors_of(samples: SampleTable) -> dict[str, Factor]:
     return found
 
 
+def differing(factors: dict[str, Factor]) -> list[str]:
+    """Names of the factors that could be compared."""
+    return [name for name, factor in factors.items() if factor.role not in ("constant", "identity", "technical")]
+
+
 def _role(name: str, values: Sequence[str], n_samples: int) -> Role:
     words = vocabulary()
     levels = {value for value in values if not is_missing_label(value)}
@@ -81,7 +86,7 @@ def _role(name: str, values: Sequence[str], n_samples: int) -> Role:
     if words.has("technical_facts", name):
         return "technical"
     numeric = all(map(is_number, levels))
-    if len(levels) == n_samples and n_samples > 1:
+    if len(levels) == n_samples and n_samples > 1 and not (words.has("group_names", name) and n_samples <= 8):
         return "numeric" if numeric and not words.has("identity_names", name) and not _names_units(name) else "identity"
     if words.has("identity_names", name):
         return "identity" if len(levels) > n_samples / 2 else "group"

@@ -129,7 +129,7 @@ def _level_mentions(tokens: list[Token], factor: str, level: str, own: Counter[s
             key = joined(text)
             strength = 0.0
             if letter or is_number(level):
-                strength = _short_strength(tokens, first, last, factor, level)
+                strength = _short_strength(tokens, first, last, factor, level) or (2.5 if key in alike else 0.0)
             elif key == whole or (key in (whole + "s", whole + "es") and len(whole) > 2):
                 strength = 3.0
                 if is_ordinary(key) and key not in ("control", "high", "low", "treatment"):
@@ -183,7 +183,9 @@ def _short_strength(tokens: list[Token], first: int, last: int, factor: str, lev
         )
     if token.raw != level:
         return 0.0
-    if level in ("A", "I") and first == 0:
+    follow = tokens[first + 1].text if first + 1 < len(tokens) else ""
+    beside = ("vs", "versus", "and", "compared", "relative", "against", "over")
+    if level in ("A", "I") and first == 0 and follow not in beside:
         return 0.0
     return 2.5
 

@@ -10,6 +10,7 @@ from desktop.studios.omics.errors import (
     ConfoundedError,
     NotCountsError,
     SamplesDoNotMatchError,
+    TooFewReplicatesError,
     UnclearQuestionError,
     UnknownFactorError,
 )
@@ -238,7 +239,7 @@ def _differential(
         keep[factor] = [level for level in keep.get(factor, levels) if level in levels]
     samples = subset_samples(inspection.samples, keep)
     if design is None:
-        design = _formula(sentence, samples, comparison, reasons)
+        design = _formula(sentence, samples, comparison, reasons, cautions)
     else:
         design = str(parse_formula(design, samples))
         reasons.append(Reason(about="design", text="Given by hand.", by="person"))
@@ -255,45 +256,47 @@ def _differential(
     )
 
 
-def _formula(sentence: _Sentence, samples: SampleTable, comparison: Comparison, reasons: list[Reason]) -> str:
+def _formula(
+    sentence: _Sentence, samples: SampleTable, comparison: Comparison, reasons: list[Reason], cautions: list[Caution]
+) -> str:
     """Blocks found in the sample table and those the sentence names, the compared factor last."""
-    groups = comparison.contrast.factor.split(":")
+    main = comparison.contrast.factor.split(":")
     found = factors_of(samples)
-    asked = _asked(sentence, found, groups, reasons)
+    asked = _asked(sentence, found, main, reasons)
     ignored = {m.factor for m in sentence.inside("ignore")}
-    if comparison.is_interaction:
-        main = groups
-        blocks = [f for f in blocks_for(samples, _without(found, main[:-1]), main[-1], reasons) if f.name not in main]
-    else:
-        main = groups
-        blocks = blocks_for(samples, _without(found, [*ignored]), groups[0], reasons)
-        _refuse_confounded(samples, found, groups[0], {*ignored})
-    names = [block.name for block in blocks if block.name not in ignored]
-    if comparison.is_interaction:
-        names = [name for name in names if not _spoils(samples, [*names[: names.index(name)], name], main)]
-    for name in asked:
-        if name not in names:
-            names.append(name)
     for name in sorted(ignored & set(found)):
         reasons.append(Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore"))
-    terms = [*[name for name in names if name not in main], *main]
+    _refuse_confounded(samples, found, main[-1], ignored)
+    open_factors = {name: factor for name, factor in found.items() if name not in {*ignored, *main[:-1]}}
+    names: list[str] = []
+    for block in blocks_for(samples, open_factors, main[-1], reasons):
+        if not comparison.is_interaction or not _spoils(samples, [*names, block.name], main):
+            names.append(block.name)
+        elif block.role in ("pairing", "replicate", "batch"):
+            text = (
+                f"{block.name} cannot be allowed for beside the interaction of {' and '.join(main)}, so it is left out."
+            )
+            cautions.append(Caution(code="omics.block_left_out", text=text))
+    for name in asked:
+        within = [block for block in names if facts.is_nested(samples.factors[block], samples.factors[name])]
+        if within and name not in names:
+            text = f"{name} is the same throughout each {within[0]}, so allowing for {within[0]} allows for it as well."
+            reasons.append(Reason(about="design", text=text, by="rule:nested"))
+        elif name not in names:
+            names.append(name)
+    terms = [*names, *main]
     if comparison.is_interaction:
         terms.append(":".join(main))
     return "~ " + " + ".join(terms)
 
 
 def _spoils(samples: SampleTable, names: list[str], main: list[str]) -> bool:
+    """The interaction can no longer be estimated with these blocks in the design."""
     try:
         check_design(samples, "~ " + " + ".join([*names, *main, ":".join(main)]), None)
-    except Exception as error:
-        if isinstance(error, ConfoundedError) or type(error).__name__ == "TooFewReplicatesError":
-            return True
-        raise
+    except (ConfoundedError, TooFewReplicatesError):
+        return True
     return False
-
-
-def _without(found: dict[str, Factor], names: list[str]) -> dict[str, Factor]:
-    return {name: factor for name, factor in found.items() if name not in names}
 
 
 def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], reasons: list[Reason]) -> list[str]:

@@ -176,8 +176,12 @@ _INTERACTION = re.compile(
     r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated|changed|respond\w*)\b",
     re.IGNORECASE,
 )
+_HOW = re.compile(
+    r"\bchanges?\s+from\b.{0,60}\bdiffers?\b|\b(?:act|behav)\w*\s+differently\b|\bdifferen\w+\s+in\s+how\b",
+    re.IGNORECASE,
+)
 
 
 def wants_interaction(question: str) -> bool:
     """The sentence asks whether one factor changes the effect of another."""
-    return bool(_INTERACTION.search(question))
+    return bool(_INTERACTION.search(question) or _HOW.search(question))
