@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         if path.exists():
             partial.chmod(path.stat().st_mode & 0o777)
         partial.replace(path)
@@ -25,10 +26,22 @@ def write_atomic(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def flush(fd: int) -> None:
+    """Wait until what was written is on the disk; macOS needs to be asked for more than fsync."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(fd, full)
+            return
+        except OSError:  # a file system without it
+            pass
+    os.fsync(fd)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` last."""
     fd = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        flush(fd)
     finally:
         os.close(fd)

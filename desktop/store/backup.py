@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from desktop.core.clock import Clock
-from desktop.core.files import sync_folder
+from desktop.core.files import flush, sync_folder
 from desktop.store.connect import connect_reader
 from desktop.store.errors import StoreDamagedError, StoreUnwritableError, typed_error
 from desktop.store.migrate import check_version
@@ -205,6 +205,6 @@ def _copy_into_place(source: Path, path: Path) -> None:
 def _sync_file(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        flush(fd)
     finally:
         os.close(fd)

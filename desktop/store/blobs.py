@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from desktop.core.errors import AppError
-from desktop.core.files import sync_folder
+from desktop.core.files import flush, sync_folder
 from desktop.store.errors import StoreDamagedError, StoreFullError, StoreUnwritableError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -75,7 +75,7 @@ class Blobs:
                     digest.update(piece)
                     file.write(piece)
                 file.flush()
-                os.fsync(file.fileno())
+                flush(file.fileno())
             place = self._place(digest.hexdigest())
             if not place.exists():
                 place.parent.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ import pytest
 from desktop.workers.children import Children
 from desktop.workers.errors import ChildDiedError
 from tests.unit.workers import rig as toys
+from tests.unit.workers.family import is_alive, offspring
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,22 +28,6 @@ async def children(tmp_path: Path) -> AsyncIterator[Children]:
     made = Children(limit=2, log=tmp_path / "children.log")
     yield made
     made.close()
-
-
-def offspring() -> list[psutil.Process]:
-    """This process's children but the tracker that multiprocessing keeps, and the children's guards."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if process.name() != "sh" and "resource_tracker" not in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 async def until(condition: object, seconds: float = 15.0) -> None:
@@ -146,6 +131,7 @@ import asyncio, sys
 sys.path.insert(0, {root!r})
 from desktop.workers.children import Children
 from tests.unit.workers import rig as toys
+from tests.unit.workers.family import is_alive, offspring
 async def main():
     children = Children(limit=4)
     asyncio.get_running_loop().call_later(0, children.warm_up)

@@ -16,6 +16,7 @@ from desktop.store import audit
 from desktop.store.spans import read_latencies, read_trace
 from desktop.workers.errors import BadParamsError, ChildDiedError, JobStateError, StillRunningError, UnknownJobError
 from tests.unit.workers import rig as toys
+from tests.unit.workers.family import is_alive
 from tests.unit.workers.rig import NoSheepError, Rig, rig
 
 
@@ -111,7 +112,7 @@ def test_cancelling_a_child_kills_it_before_it_writes(bench: Rig, tmp_path: Path
     until(lambda: note.exists() and note.read_text())
     bench.runtime.cancel(job_id)
     assert bench.runtime.wait(job_id, 10).state is JobState.CANCELLED
-    until(lambda: not _is_alive(int(note.read_text())))
+    until(lambda: not is_alive(int(note.read_text())))
     assert not target.exists()
 
 
@@ -193,6 +194,14 @@ def test_a_front_end_can_call_into_a_child(bench: Rig) -> None:
     assert bench.runtime.call(toys.add, 1, 1).result(20) == 2
 
 
+def test_cancelling_a_call_kills_its_child(bench: Rig, tmp_path: Path) -> None:
+    note = tmp_path / "t.pid"
+    future = bench.runtime.call(toys.sleep_and_write, str(tmp_path / "t"), 60)
+    until(lambda: note.exists() and note.read_text())
+    future.cancel()
+    until(lambda: not is_alive(int(note.read_text())))
+
+
 def test_lanes_bound_how_many_run_at_once(bench: Rig, tmp_path: Path) -> None:
     ids = [
         bench.runtime.submit("toy.sleeping_child", {"name": str(tmp_path / str(n)), "seconds": 60}) for n in range(4)
@@ -202,14 +211,6 @@ def test_lanes_bound_how_many_run_at_once(bench: Rig, tmp_path: Path) -> None:
     for job_id in reversed(ids):
         bench.runtime.cancel(job_id)
     assert {bench.runtime.wait(job_id, 10).state for job_id in ids} == {JobState.CANCELLED}
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_cancelling_at_once_is_never_too_early(bench: Rig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from desktop.store import jobs as rows
 from desktop.workers.runtime import JobRuntime
 from desktop.workers.workbench import settings_sections, store_checkups
 from tests.unit.workers import rig as toys
+from tests.unit.workers.family import offspring
 from tests.unit.workers.rig import Rig, rig
 
 
@@ -134,6 +136,23 @@ def test_a_job_whose_end_cannot_be_stored_says_so_and_is_offered_again(tmp_path:
     with rig(tmp_path) as later:
         assert [job.id for job in later.runtime.interrupted()] == [job_id]
         assert later.store.checkup() == []
+
+
+def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
+    def life(n: int) -> None:
+        with rig(tmp_path / str(n)) as bench:
+            ended = bench.runtime.wait(bench.runtime.submit("toy.child", {}), 30)
+            cut_off = bench.runtime.submit("toy.sleeping_child", {"name": str(tmp_path / "x"), "seconds": 60})
+            until(lambda: bench.runtime.job(cut_off).state is JobState.RUNNING)  # type: ignore[union-attr]
+            assert ended.state is JobState.DONE
+
+    life(0)
+    threads, n_files = set(threading.enumerate()), len(list(Path("/dev/fd").iterdir()))
+    life(1)
+    life(2)
+    assert set(threading.enumerate()) == threads
+    assert len(list(Path("/dev/fd").iterdir())) == n_files
+    until(lambda: not offspring())
 
 
 def test_sections_of_the_settings_file_all_resolve() -> None:
