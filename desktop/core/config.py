@@ -188,6 +188,9 @@ class SettingsStore:
         except SettingsFault as fault:
             self._note(str(fault))
             return
+        if self._file.fault is not None:  # sections in use keep their last good values
+            self._note(self._file.fault)
+            return
         for section in self._good:
             self._note(self._validate(section))
 

@@ -17,6 +17,8 @@ import yaml
 _MAX_BYTES = 1024 * 1024
 _SECRET = re.compile(r"(^|_)(passw(or)?d|passphrase|secret|token|api_?key|private_key|access_key|credentials?)$", re.I)
 
+_KEYCHAIN = "remove it here and store it under Settings › Connections, which keeps it in the keychain"
+
 
 class SettingsFault(Exception):
     """What is wrong with the file, with its line; shown to a person as it is."""
@@ -24,11 +26,15 @@ class SettingsFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """The file's text, its values by section, and the mark of each (section, field) in it."""
+    """The file's text, its values by section, the mark of each (section, field) in it, and its first fault.
+
+    A section or field with a fault is not among the values; the others are.
+    """
 
     text: str = ""
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     nodes: Mapping[tuple[str, str], yaml.Node] = field(default_factory=dict)
+    fault: str | None = None
 
     def line(self, section: str, name: str) -> int:
         """The 1-based line of a field, or of its section when it is not there."""
@@ -45,7 +51,7 @@ def is_secret(name: str) -> bool:
 
 
 def read(path: Path, *, known: Iterable[str]) -> ConfigFile:
-    """Read and take apart the file; a missing one is empty. Raises SettingsFault."""
+    """Read and take apart the file; a missing one is empty. Raises SettingsFault when it is not YAML at all."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -76,37 +82,49 @@ def read(path: Path, *, known: Iterable[str]) -> ConfigFile:
         raise fault(0, f"not YAML: {error}") from error
     if root is None:
         return ConfigFile(text)
-    nodes = _nodes(root, tuple(known), fault)
-    return ConfigFile(text, {name: value or {} for name, value in values.items()}, nodes)
-
-
-def _nodes(root: yaml.Node, known: tuple[str, ...], fault: Any) -> dict[tuple[str, str], yaml.Node]:
     if not isinstance(root, yaml.MappingNode):
         raise fault(root.start_mark.line, "expected sections such as “general:”")
+    nodes, faults = _nodes(root, tuple(known))
+    good = {section for section, name in nodes if not name}
+    return ConfigFile(
+        text,
+        {
+            section: {name: value for name, value in (fields or {}).items() if (section, str(name)) in nodes}
+            for section, fields in values.items()
+            if section in good
+        },
+        nodes,
+        str(fault(*faults[0])) if faults else None,
+    )
+
+
+def _nodes(
+    root: yaml.MappingNode, known: tuple[str, ...]
+) -> tuple[dict[tuple[str, str], yaml.Node], list[tuple[int, str]]]:
+    """Where each section (with "" for the field) and field is; and what is wrong at which 0-based line."""
     nodes: dict[tuple[str, str], yaml.Node] = {}
+    faults: list[tuple[int, str]] = []
     for key, value in root.value:
-        section = str(key.value)
+        section, line = str(key.value), key.start_mark.line
+        is_empty = isinstance(value, yaml.ScalarNode) and value.tag == "tag:yaml.org,2002:null"
         if section not in known:
             close = difflib.get_close_matches(section, known, 1)
-            raise fault(key.start_mark.line, f"unknown section “{section}”" + (f"; {close[0]}?" if close else ""))
-        if (section, "") in nodes:
-            raise fault(key.start_mark.line, f"section “{section}” appears twice")
-        nodes[section, ""] = key
-        if isinstance(value, yaml.ScalarNode) and value.tag == "tag:yaml.org,2002:null":
+            faults.append((line, f"unknown section “{section}”" + (f"; {close[0]}?" if close else "")))
             continue
-        if not isinstance(value, yaml.MappingNode):
-            raise fault(value.start_mark.line, f"section “{section}” needs fields such as “theme: dark”")
-        for name, content in value.value:
+        if not is_empty and not isinstance(value, yaml.MappingNode):
+            faults.append((line, f"section “{section}” needs fields such as “theme: dark”"))
+            continue
+        if (section, "") in nodes:
+            faults.append((line, f"section “{section}” appears twice"))
+        nodes[section, ""] = key
+        for name, content in () if is_empty else value.value:
             if is_secret(str(name.value)):
-                raise fault(
-                    name.start_mark.line,
-                    f"“{name.value}” looks like a secret: remove it here and store it under Settings › Connections,"
-                    " which keeps it in the keychain",
-                )
+                faults.append((name.start_mark.line, f"“{name.value}” looks like a secret: {_KEYCHAIN}"))
+                continue
             if (section, name.value) in nodes:
-                raise fault(name.start_mark.line, f"“{name.value}” appears twice")
+                faults.append((name.start_mark.line, f"“{name.value}” appears twice"))
             nodes[section, str(name.value)] = content
-    return nodes
+    return nodes, faults
 
 
 def scalar(text: str, source: str) -> Any:

@@ -71,7 +71,8 @@ class Database:
 
         migrations    studio key → its append-only (name, function) pairs; core's own come first by themselves
         is_read_only  for a second process: takes no lock, changes nothing, every write raises StoreReadOnlyError
-        raises        StoreInUseError, StoreNewerError, StoreForeignError, StoreUnwritableError, StoreFullError
+        raises        StoreInUseError, StoreNewerError, StoreForeignError, StoreUnwritableError, StoreFullError;
+                      when only reading also StoreOlderError
         """
         clock = clock or SystemClock()
         lock = None if is_read_only else StoreLock(path.with_name(path.name + ".lock"))
@@ -80,7 +81,7 @@ class Database:
             if is_read_only:
                 if not path.is_file():
                     raise StoreUnwritableError(f"There is no store at {path} yet.", hint="Start Benchtop once first.")
-                migrate.check_version(path)
+                migrate.check_readable(path, migrations)
                 return db
             db.notices = backup.check_or_restore(path, backups_dir, clock)
             is_new = not path.exists()

@@ -45,6 +45,12 @@ class StoreNewerError(AppError):
     code = "store.newer"
 
 
+class StoreOlderError(AppError):
+    """The store must be upgraded first, which a process that only reads cannot do."""
+
+    code = "store.older"
+
+
 class StoreForeignError(AppError):
     """The file is a database of another program."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlite_utils
 
 from desktop.store.connect import APPLICATION_ID, connect_reader
-from desktop.store.errors import StoreForeignError, StoreNewerError
+from desktop.store.errors import StoreForeignError, StoreNewerError, StoreOlderError
 from desktop.store.schema import core
 
 Migrations = Sequence[tuple[str, Callable[[sqlite_utils.Database], None]]]
@@ -53,10 +53,26 @@ def check_version(path: Path) -> None:
         )
 
 
+def check_readable(path: Path, migrations: Mapping[str, Migrations]) -> None:
+    """`check_version`, and StoreOlderError when tables this program reads may not be there yet."""
+    check_version(path)
+    conn = connect_reader(path)
+    try:
+        todo = pending(conn, migrations)
+    finally:
+        conn.close()
+    if todo:
+        raise StoreOlderError(
+            "The store was made by an older Benchtop and has to be upgraded first.",
+            hint="Quit every Benchtop, then start this one once.",
+            missing=", ".join(one.name for one in todo),
+        )
+
+
 def pending(conn: sqlite3.Connection, migrations: Mapping[str, Migrations]) -> list[Pending]:
     """What is still to be applied, core's first, each studio's in its own order."""
     found = conn.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='migrations'").fetchone()
-    applied = set(conn.execute("SELECT studio, name FROM migrations").fetchall()) if found else set()
+    applied = {tuple(row) for row in conn.execute("SELECT studio, name FROM migrations")} if found else set()
     todo: list[Pending] = []
     for studio, pairs in {"core": core, **migrations}.items():
         names = [name for name, _ in pairs]

@@ -111,6 +111,16 @@ def test_a_file_that_is_no_text_is_a_fault(path: Path, data: bytes) -> None:
     assert store.fault is not None
 
 
+@pytest.mark.parametrize("line", ["rnu: {alpha: 1}", "run: 5", "run: {password: x, timeout_s: 9}"])
+def test_a_fault_at_start_does_not_undo_what_else_is_set(path: Path, line: str) -> None:
+    path.write_text(f"general:\n  theme: dark\n{line}\n")
+    store = Rig(path).store
+    assert store.fault is not None
+    assert "line 3" in store.fault
+    assert store.get("general").theme == "dark"
+    assert store.get("run").timeout_s == (9 if "timeout" in line else 60)
+
+
 def test_a_wrong_environment_variable_is_named(path: Path) -> None:
     store = Rig(path, {"BENCHTOP_RUN__ALPHA": "many"}).store
     assert store.get("run") == RunSettings()

@@ -21,6 +21,7 @@ from desktop.store.errors import (
     StoreFullError,
     StoreInUseError,
     StoreNewerError,
+    StoreOlderError,
     StoreReadOnlyError,
     StoreUnwritableError,
 )
@@ -375,3 +376,12 @@ async def test_a_cancelled_write_that_has_not_begun_is_not_done(store: Database)
     await blocker
     await store.write(add("after"))
     assert texts(store) == ["after"]
+
+
+def test_a_reader_does_not_upgrade_an_older_store(tmp_path: Path) -> None:
+    Database.open(tmp_path / "s.sqlite", {}, backups_dir=tmp_path / "b", bus=EventBus()).close()
+    with pytest.raises(StoreOlderError) as caught:
+        open_store(tmp_path, is_read_only=True)
+    assert caught.value.facts["missing"] == "m001_notes"
+    open_store(tmp_path).close()
+    open_store(tmp_path, is_read_only=True).close()
