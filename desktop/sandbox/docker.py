@@ -144,6 +144,14 @@ class DockerSandbox:
             raise NoSandboxError(message, hint="Run “benchtop sandbox status” to see what is missing.") from error
         return slot
 
+    def is_running(self, slot: Slot) -> bool:
+        """Whether the container still lives (a restarted engine, or somebody else, may have ended it)."""
+        try:
+            with self._client(10) as client:
+                return bool(client.inspect_container(slot.container)["State"]["Running"])
+        except EngineTrouble:
+            return False
+
     def kill(self, slot: Slot) -> None:
         """End everything in the container at once. An engine that is gone, or a container that is, is no error."""
         with contextlib.suppress(*EngineTrouble), self._client(10) as client:

@@ -7,16 +7,18 @@ operating system's own sandbox, or not at all.
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from desktop.core.errors import NoSandboxError
 from desktop.core.paths import Paths
 from desktop.core.ports import (
     IsolationChoice,
     IsolationWish,
+    Limits,
     Origin,
     RunOutcome,
     RunSpec,
@@ -27,8 +29,12 @@ from desktop.sandbox.child import run_child
 from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.container import ContainerSpec
 from desktop.sandbox.interpreter import find_interpreter
+from desktop.sandbox.proof import ProofStep, prove
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from desktop.sandbox.docker import DockerSandbox, Slot
+    from desktop.sandbox.pool import WarmPool
+
 _GET_ONE = (
     "Start Docker Desktop, OrbStack or colima, then run “benchtop sandbox build”. Without Docker, ask for the "
     "operating system's own sandbox with --isolation os (reduced isolation)."
@@ -42,7 +48,8 @@ class SandboxService:
     def __init__(self, settings: Callable[[], SandboxSettings], paths: Paths) -> None:
         self._settings = settings
         self._paths = paths
-        self._known: tuple[float, Any] | None = None  # when, and DockerSandbox or None
+        self._known: tuple[float, DockerSandbox | None] | None = None  # when it was asked for, and what was found
+        self._pool: tuple[str, WarmPool] | None = None  # the engine's address, and its warm containers
         self._closing: set[asyncio.Task[None]] = set()
 
     # ---- the protocol --------------------------------------------------------------------------------------------
@@ -94,7 +101,7 @@ class SandboxService:
 
     # ---- containers ------------------------------------------------------------------------------------------------
 
-    async def _docker(self) -> Any:
+    async def _docker(self) -> DockerSandbox | None:
         """The engine's adapter, asked for again when the last answer is old."""
         from desktop.sandbox.docker import DockerSandbox
         from desktop.sandbox.engine import find_engine
@@ -124,28 +131,53 @@ class SandboxService:
             return seatbelt.choice(find_interpreter(self._settings().python))
         return None
 
+    def _warm(self, docker: DockerSandbox) -> WarmPool:
+        from desktop.sandbox.pool import WarmPool
+
+        if self._pool is None or self._pool[0] != docker.engine.url:
+            self._pool = (docker.engine.url, WarmPool(docker, self._settings().warm))
+        return self._pool[1]
+
+    async def warm_up(self, limits: Limits | None = None) -> None:
+        """Start the warm containers for runs with these limits, if the settings ask for any."""
+        docker = await self._docker()
+        if docker is not None and self._settings().warm:
+            wanted = ContainerSpec.for_limits(self._settings().image, limits or Limits())
+            await asyncio.to_thread(self._warm(docker).fill, wanted)
+
     async def _run_docker(self, spec: RunSpec, choice: IsolationChoice, on_line: Callable[[str], None]) -> RunOutcome:
         docker = await self._docker()
+        if docker is None:
+            message = "The Docker engine went away before the run started."
+            raise NoSandboxError(message, hint=_GET_ONE)
         wanted = ContainerSpec.for_limits(self._settings().image, spec.limits)
-        opening = asyncio.create_task(asyncio.to_thread(docker.open_slot, wanted))
+        pool = self._warm(docker)
+        opening = asyncio.create_task(asyncio.to_thread(pool.take, wanted))
         try:
             slot = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(lambda task: self._close_later(docker, task.result()))
+            self._later(self._close_when_open(docker, opening))
             raise
         try:
-            outcome: RunOutcome = await docker.run(spec, slot, choice, on_line)
-            return outcome
+            return await docker.run(spec, slot, choice, on_line)
         finally:
-            self._close_later(docker, slot)
+            self._later(asyncio.to_thread(docker.close_slot, slot))
+            if self._settings().warm:
+                self._later(asyncio.to_thread(pool.fill, wanted))
 
-    def _close_later(self, docker: Any, slot: Any) -> None:
-        task = asyncio.get_running_loop().create_task(asyncio.to_thread(docker.close_slot, slot))
+    async def _close_when_open(self, docker: DockerSandbox, opening: asyncio.Task[Slot]) -> None:
+        with contextlib.suppress(NoSandboxError):
+            await asyncio.to_thread(docker.close_slot, await opening)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
-        """Wait until every container of past runs is removed."""
+        """Wait until every container of past runs is removed, and remove the warm ones."""
+        if self._pool is not None:
+            await asyncio.to_thread(self._pool[1].close)
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
 
@@ -153,3 +185,58 @@ class SandboxService:
         """Remove containers and volumes that a crash left; returns their names. For the start of the application."""
         docker = await self._docker()
         return [] if docker is None else list(await asyncio.to_thread(docker.reconcile))
+
+    # ---- for the command line and the Sandbox page -------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """What is in force and what is missing, as JSON values.
+
+        isolation ("docker", "os", "process" or None for code nobody has to trust), detail, engine {url, found_by,
+        version, architecture} or None, image, has_image, os_sandbox (text or None), limits, hint.
+        """
+        self._known = None
+        docker = await self._docker()
+        choice, why_not = await self._docker_choice()
+        local = await asyncio.to_thread(self._os_choice)
+        engine = docker.engine if docker is not None else None
+        return {
+            "isolation": "docker" if choice else None,
+            "detail": choice.detail if choice else why_not,
+            "engine": None
+            if engine is None
+            else {
+                "url": engine.url,
+                "found_by": engine.found_by,
+                "version": engine.version,
+                "architecture": engine.architecture,
+            },
+            "image": self._settings().image,
+            "has_image": choice is not None,
+            "os_sandbox": local.detail if local else None,
+            "limits": asdict(Limits()),
+            "hint": "" if choice else _GET_ONE,
+        }
+
+    async def build_image(self, *, base: str = "", on_line: Callable[[str], None]) -> str:
+        """Build the image on the engine; returns its id. Raises NoSandboxError, ImageBuildError."""
+        from desktop.sandbox.image import build_image
+
+        docker = await self._docker()
+        if docker is None:
+            message = "No Docker engine answers on this machine."
+            raise NoSandboxError(message, hint="Start Docker Desktop, OrbStack or colima first.")
+        loop = asyncio.get_running_loop()
+
+        def from_thread(line: str) -> None:
+            loop.call_soon_threadsafe(on_line, line)
+
+        return await asyncio.to_thread(build_image, docker.engine, self._settings().image, base, from_thread)
+
+    async def self_test(self, wish: IsolationWish = "auto") -> tuple[IsolationChoice, list[ProofStep]]:
+        """Try on this machine what must not work; every step must have passed. Raises NoSandboxError."""
+        choice = await self.choose(wish, "person")
+
+        async def run(spec: RunSpec) -> RunOutcome:
+            return await self.run(spec, on_line=lambda _: None, is_checked=False)
+
+        return choice, await prove(choice, run, self._paths.scratch)
