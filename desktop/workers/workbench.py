@@ -60,7 +60,7 @@ def store_checkups(store: Database, paths: Paths) -> list[Checkup]:
     fault, faults = sqlite_fault(), store.checkup()
     synced = next((part for part in paths.home.parts if part.startswith(_SYNCED)), "")
     broken = audit.verify(store, audit.load_head(paths.home / audit.HEAD_FILE))
-    return [
+    found = [
         Checkup(
             "SQLite",
             None if fault else True,
@@ -74,15 +74,13 @@ def store_checkups(store: Database, paths: Paths) -> list[Checkup]:
             "Restart Benchtop: it restores the newest good backup." if faults else "",
         ),
         Checkup(
-            "Data folder",
-            None if synced else True,
-            f"{paths.home} is in a synced folder ({synced})" if synced else str(paths.home),
-            "A sync service may damage an open database: set BENCHTOP_HOME to a local folder." if synced else "",
-        ),
-        Checkup(
             "Audit trail",
             broken is None,
             broken.reason if broken else f"unbroken, {audit.read_head(store).count} entries",
             "Someone or something changed it; entries from before that row can be trusted." if broken else "",
         ),
     ]
+    if synced:
+        remedy = "A sync service may damage an open database: set BENCHTOP_HOME to a local folder."
+        found.append(Checkup("Synced folder", None, f"{paths.home} is kept by {synced}", remedy))
+    return found

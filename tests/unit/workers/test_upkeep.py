@@ -68,7 +68,7 @@ def test_the_head_of_the_audit_trail_is_kept_beside_the_store(bench: Rig) -> Non
 
 def test_a_synced_folder_is_warned_of(bench: Rig, tmp_path: Path) -> None:
     synced = Paths(tmp_path / "Dropbox (work)" / "Benchtop")
-    (fact,) = [one for one in store_checkups(bench.store, synced) if one.name == "Data folder"]
+    (fact,) = [one for one in store_checkups(bench.store, synced) if one.name == "Synced folder"]
     assert fact.ok is None
 
 
