@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
-
-import sqlite_utils
+from typing import TYPE_CHECKING, Any
 
 from desktop.core.ports import Store
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 _COLUMNS = (
     "id, job_id, project, kind, title, question, headline, accession, source, out_dir, summary, hashes, "
