@@ -66,7 +66,8 @@ class DispersionTrend:
             return np.full(np.shape(mean), self.asymptotic)
         x = np.log(mean)
         overall = self.quadratic[0] + self.quadratic[1] * x + self.quadratic[2] * x**2
-        return np.asarray(np.exp(overall + _hermite(x, self.nodes, self.level, self.slope)))
+        with np.errstate(over="ignore"):  # far beyond the data
+            return np.asarray(np.exp(overall + _hermite(x, self.nodes, self.level, self.slope)))
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,12 @@ def _gram(x: Floats, weights: Floats) -> Floats:
 
 
 def _cholesky(matrices: Floats) -> Floats:
-    """Lower factors of positive definite (P, P, G); a pivot that rounding made negative is held at a tiny value."""
+    """Lower factors of positive definite (P, P, G); a pivot lost to rounding is held at a tiny one."""
     size = len(matrices)
     lower = np.zeros_like(matrices)
     for j in range(size):
         pivot = matrices[j, j] - (lower[j, :j] ** 2).sum(axis=0)
-        lower[j, j] = np.sqrt(np.maximum(pivot, 1e-300))
+        lower[j, j] = np.sqrt(np.maximum(pivot, 1e-15 * matrices[j, j] + 1e-200))
         for i in range(j + 1, size):
             lower[i, j] = (matrices[i, j] - (lower[i, :j] * lower[j, :j]).sum(axis=0)) / lower[j, j]
     return lower
@@ -555,7 +556,9 @@ def fit_trend(base_mean: Floats, dispersion: Floats) -> tuple[DispersionTrend, s
     parametric = _parametric_trend(means, values)
     if parametric is not None:
         return parametric, ""
-    return _local_trend(base_mean, dispersion), "the parametric dispersion curve did not fit; a local curve is used"
+    trend = _local_trend(base_mean, dispersion)
+    instead = "a local curve is used" if trend.kind == "local" else "one dispersion is used for all genes"
+    return trend, f"the parametric dispersion curve did not fit; {instead}"
 
 
 def _parametric_trend(means: Floats, values: Floats) -> DispersionTrend | None:
@@ -766,7 +769,8 @@ def _cooks_distances(counts: Floats, normalisation: Floats, mu: Floats, leverage
     mean = normed.mean(axis=0)
     alpha = np.maximum((variance - mean) / mean**2, 0.04)
     pearson = (counts - mu) ** 2 / (mu + alpha * mu**2)
-    return np.asarray(pearson / x.shape[1] * leverage / (1.0 - leverage) ** 2)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a sample alone in its cell has leverage 1
+        return np.asarray(pearson / x.shape[1] * leverage / (1.0 - leverage) ** 2)
 
 
 # ---- the whole fit --------------------------------------------------------------------------------------------------
@@ -1204,12 +1208,16 @@ def shrink_lfc(fit: DeseqFit, contrast: Any) -> pd.DataFrame:
     variance = np.einsum("i,ijg,j->g", weights, fit.covariance[:, :, usable], weights)
     scale = min(math.sqrt(_effect_variance(beta[pivot], variance)), 1.0)
     change, error = np.full(fit.base_mean.shape, math.nan), np.full(fit.base_mean.shape, math.nan)
+    absorbed = np.zeros((x.shape[1], 1))  # no effect of the pivot: the other columns take over what they can
+    others = np.delete(np.arange(x.shape[1]), pivot)
+    if len(others):
+        absorbed[others] = np.linalg.lstsq(x[:, others], x[:, [pivot]], rcond=None)[0]
+    absorbed[pivot] = -1.0
     for block in _blocks(len(usable)):
         genes = usable[block]
         y, nf = fit.counts[:, genes].astype(np.float64), fit.normalisation[:, genes]
         best, value = _posterior_mode(y, nf, fit.dispersion[genes], x, pivot, scale, beta[:, block])
-        null = beta[:, block].copy()
-        null[pivot] = 0.0
+        null = beta[:, block] + absorbed * beta[pivot, block]
         other, other_value = _posterior_mode(y, nf, fit.dispersion[genes], x, pivot, scale, null)
         best = np.where(other_value > value, other, best)
         change[genes] = best[pivot] * LOG2_E
@@ -1238,7 +1246,7 @@ NO_SHRINK_SCALE = 15.0
 def _log_posterior(y: Floats, nf: Floats, alpha: Floats, x: Floats, pivot: int, scale: float, beta: Floats) -> Floats:
     size = 1.0 / alpha
     eta = x @ beta
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mu = nf * np.exp(eta)
         likelihood = (y * eta - (y + size) * np.log(mu + size)).sum(axis=0)
     others = (np.delete(beta, pivot, axis=0) ** 2).sum(axis=0)
@@ -1250,54 +1258,64 @@ def _posterior_mode(
 ) -> tuple[Floats, Floats]:
     """Damped Newton steps with the prior's quadratic bound; (P, G) mode reached from `start`, and its posterior."""
     size = 1.0 / alpha
-    beta = np.clip(start, -MAX_COEFFICIENT, MAX_COEFFICIENT)
+    q, r = np.linalg.qr(x)  # steps are solved in an orthonormal basis: safe for covariates on any scale
+    back = np.linalg.inv(r)
+    penalty = np.full(x.shape[1], 1.0 / NO_SHRINK_SCALE**2)
+    penalty[pivot] = 0.0
+    always, pulled = back.T @ np.diag(penalty) @ back, np.outer(back[pivot], back[pivot])
+    beta = start.copy()
     value = _log_posterior(y, nf, alpha, x, pivot, scale, beta)
-    diagonal = np.arange(x.shape[1])
     active = np.arange(len(alpha))
     for _ in range(100):
-        b, yy, n, r = beta[:, active], y[:, active], nf[:, active], size[active]
-        mu = n * np.exp(x @ b)
-        penalty = np.full(b.shape, 1.0 / NO_SHRINK_SCALE**2)
-        penalty[pivot] = 2.0 / (scale**2 + b[pivot] ** 2)
-        gradient = x.T @ (yy - (yy + r) * mu / (mu + r)) - penalty * b
-        hessian = _gram(x, mu * r / (mu + r))
-        hessian[diagonal, diagonal] += penalty
-        step = _cholesky_solve(_cholesky(hessian), gradient)
-        length = np.ones(len(active))
-        old = value[active]
-        slope = (step * gradient).sum(axis=0)
+        b, yy, n, size_ = beta[:, active], y[:, active], nf[:, active], size[active]
+        mu = _means(n, x, b)
+        pull = 2.0 / (scale**2 + b[pivot] ** 2)
+        gradient = x.T @ (yy - (yy + size_) * (mu / (mu + size_))) - penalty[:, None] * b
+        gradient[pivot] -= pull * b[pivot]
+        gradient = back.T @ gradient
+        hessian = _gram(q, size_ * (mu / (mu + size_))) + always[:, :, None] + pull * pulled[:, :, None]
+        solved = _cholesky_solve(_cholesky(hessian), gradient)
+        step, slope = back @ solved, (solved * gradient).sum(axis=0)
+        length, old = np.ones(len(active)), value[active]
         new = _log_posterior(yy, n, alpha[active], x, pivot, scale, b + step)
         for _ in range(30):
-            short = ~(new >= old + 1e-4 * length * slope - 1e-10)
-            if not short.any():
+            short = np.flatnonzero(~(new >= old + 1e-4 * length * slope - 1e-10))
+            if not len(short):
                 break
             length[short] /= 2.0
-            ids = np.flatnonzero(short)
-            new[ids] = _log_posterior(
-                yy[:, ids], n[:, ids], alpha[active[ids]], x, pivot, scale, b[:, ids] + length[ids] * step[:, ids]
-            )
+            closer = b[:, short] + length[short] * step[:, short]
+            new[short] = _log_posterior(yy[:, short], n[:, short], alpha[active[short]], x, pivot, scale, closer)
+        better = new >= old - 1e-10
+        length = np.where(better, length, 0.0)
         beta[:, active] = b + length * step
-        value[active] = new
+        value[active] = np.where(better, new, old)
         active = active[(np.abs(length * step) > 1e-7).any(axis=0)]
         if not len(active):
             break
     return beta, value
 
 
+def _means(nf: Floats, x: Floats, beta: Floats) -> Floats:
+    """Fitted means (S, G), held below overflow."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.minimum(nf * np.exp(x @ beta), 1e150))
+
+
 def _posterior_error(y: Floats, nf: Floats, alpha: Floats, x: Floats, pivot: int, scale: float, beta: Floats) -> Floats:
     """Standard deviation of the pivot coefficient from the curvature at the mode, (G,)."""
     size = 1.0 / alpha
-    mu = nf * np.exp(x @ beta)
-    hessian = _gram(x, (y + size) * mu * size / (mu + size) ** 2)
-    prior = np.full(beta.shape, 1.0 / NO_SHRINK_SCALE**2)
+    q, r = np.linalg.qr(x)
+    back = np.linalg.inv(r)
+    mu = _means(nf, x, beta)
+    penalty = np.full(x.shape[1], 1.0 / NO_SHRINK_SCALE**2)
+    penalty[pivot] = 0.0
     square = beta[pivot] ** 2
-    prior[pivot] = 2.0 * (scale**2 - square) / (scale**2 + square) ** 2
-    diagonal = np.arange(x.shape[1])
-    hessian[diagonal, diagonal] += prior
-    unit = np.zeros(beta.shape)
-    unit[pivot] = 1.0
+    bend = 2.0 * (scale**2 - square) / (scale**2 + square) ** 2
+    hessian = _gram(q, (y + size) * (mu / (mu + size)) * (size / (mu + size)))
+    hessian += (back.T @ np.diag(penalty) @ back)[:, :, None] + bend * np.outer(back[pivot], back[pivot])[:, :, None]
+    unit = np.repeat(back[pivot][:, None], len(alpha), axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(_cholesky_solve(_cholesky(hessian), unit)[pivot]))
+        return np.asarray(np.sqrt((unit * _cholesky_solve(_cholesky(hessian), unit)).sum(axis=0)))
 
 
 # ---- variance-stabilising transformation ----------------------------------------------------------------------------
