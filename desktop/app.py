@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from desktop.cli.house import Bench
     from desktop.net.http import Departure
     from desktop.net.secrets import Redactor
+    from desktop.sandbox.service import SandboxService
     from desktop.store.db import Database
     from desktop.workers.workbench import Workbench
 
@@ -127,6 +128,7 @@ def build(
         if start and not is_read_only:
             cache.forget_old_partials()
             runtime.start()
+            _remove_leftovers(SandboxService(functools.partial(settings.get, "sandbox"), paths))
     except BaseException:
         store.close()
         raise
@@ -143,6 +145,22 @@ def build(
             checkups, paths=paths, store=store, settings=settings, sandbox=sandbox, secrets=secrets, cache=cache
         ),
     )
+
+
+def _remove_leftovers(sandbox: SandboxService) -> None:
+    """Containers that a crash left behind go away in the background; the start does not wait for Docker."""
+    import asyncio
+    import logging
+    import threading
+
+    def work() -> None:
+        try:
+            for name in asyncio.run(sandbox.reconcile()):
+                logging.getLogger(__name__).info("removed %s, which a crash had left", name)
+        except Exception:
+            logging.getLogger(__name__).warning("leftover containers could not be looked for", exc_info=True)
+
+    threading.Thread(target=work, name="sandbox-leftovers", daemon=True).start()
 
 
 async def _note_departure(store: Database, departure: Departure) -> None:

@@ -195,7 +195,7 @@ def _sandbox_commands(house: House) -> typer.Typer:
 
     @sandbox.command()
     def build(
-        base: Annotated[str | None, typer.Option("--base", help="An image to build on, without a registry.")] = None,
+        base: Annotated[str, typer.Option("--base", help="An image to build on, without a registry.")] = "",
         json: Json = False,
     ) -> int:
         """Build the container image that scripts run in."""
@@ -204,11 +204,16 @@ def _sandbox_commands(house: House) -> typer.Typer:
         return machine.sandbox_build(house, base, as_json=json)
 
     @sandbox.command("test")
-    def self_test(json: Json = False) -> int:
-        """Prove the isolation on this machine."""
+    def self_test(
+        isolation: Annotated[
+            ScriptIsolationOption | None, typer.Option("--isolation", help="Which one; a container by default.")
+        ] = None,
+        json: Json = False,
+    ) -> int:
+        """Prove the isolation on this machine: try what must not work."""
         from desktop.cli import machine
 
-        return machine.sandbox_test(house, as_json=json)
+        return machine.sandbox_test(house, isolation.value if isolation else "auto", as_json=json)
 
     @sandbox.command()
     def run(
@@ -218,7 +223,9 @@ def _sandbox_commands(house: House) -> typer.Typer:
         no_check: Annotated[bool, typer.Option("--no-check", help="Skip the policy, never the isolation.")] = False,
         timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds.")] = 1800.0,
         memory_mb: Annotated[int, typer.Option("--memory-mb", min=32, help="Megabytes.")] = 4096,
-        isolation: Annotated[ScriptIsolationOption | None, typer.Option("--isolation")] = None,
+        isolation: Annotated[
+            ScriptIsolationOption | None, typer.Option("--isolation", help="Which one; a container by default.")
+        ] = None,
         json: Json = False,
     ) -> int:
         """Run a script in isolation."""

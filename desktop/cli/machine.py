@@ -15,6 +15,7 @@ from desktop.core.ports import IsolationWish, Limits, RunOutcome, RunSpec
 
 if TYPE_CHECKING:
     from desktop.cli.house import House
+    from desktop.workers.workbench import Checkup
 
 MAX_SCRIPT_BYTES = 16 * 1024**2
 _EXIT = {"ok": DONE, "refused": BAD_INPUT, "cancelled": CANCELLED}
@@ -46,7 +47,7 @@ def doctor(house: House, *, as_json: bool) -> int:
     if as_json:
         print_json({"checks": [asdict(checkup) for checkup in checkups]})
     else:
-        _print_checkups(checkups)
+        _print_rows((one.ok, one.name, one.detail + _advice(one)) for one in checkups)
     return FAILED if any(checkup.ok is False for checkup in checkups) else DONE
 
 
@@ -65,31 +66,33 @@ def check(house: House, file: Path, *, as_json: bool) -> int:
 
 def sandbox_status(house: House, *, as_json: bool) -> int:
     """Which isolation is in force, and why not a better one."""
-    status = asyncio.run(house.open_sandbox().status())
-    facts = asdict(status)
-    if as_json:
-        print_json(facts)
-    else:
-        _print_facts(facts)
+    facts = asyncio.run(house.open_sandbox().status())
+    print_json(facts) if as_json else _print_facts(facts)
     return DONE
 
 
-def sandbox_build(house: House, base: str | None, *, as_json: bool) -> int:
+def sandbox_build(house: House, base: str, *, as_json: bool) -> int:
     """Build the image; the builder's lines go to stderr."""
     err = stderr_console()
-    tag = asyncio.run(house.open_sandbox().build_image(base=base, on_line=lambda line: err.print(line, markup=False)))
-    print_json({"image": tag}) if as_json else stdout_console().print(f"Built {tag}", markup=False)
+
+    def on_line(line: str) -> None:
+        if not as_json:
+            err.print(line, markup=False)
+
+    image = asyncio.run(house.open_sandbox().build_image(base=base, on_line=on_line))
+    print_json({"image": image}) if as_json else stdout_console().print(f"Built {image}", markup=False)
     return DONE
 
 
-def sandbox_test(house: House, *, as_json: bool) -> int:
+def sandbox_test(house: House, wish: IsolationWish, *, as_json: bool) -> int:
     """0 when every proof held."""
-    proofs = asyncio.run(house.open_sandbox().self_test())
+    choice, steps = asyncio.run(house.open_sandbox().self_test(wish))
     if as_json:
-        print_json({"proofs": [asdict(proof) for proof in proofs]})
+        print_json({"isolation": asdict(choice), "steps": [asdict(step) for step in steps]})
     else:
-        _print_checkups(proofs)
-    return DONE if all(proof.ok for proof in proofs) else FAILED
+        stdout_console().print(choice.detail, markup=False)
+        _print_rows((step.passed, step.name, step.detail) for step in steps)
+    return DONE if all(step.passed for step in steps) else FAILED
 
 
 def sandbox_run(house: House, wish: ScriptRun, *, as_json: bool) -> int:
@@ -172,15 +175,19 @@ def _script(file: Path) -> bytes:
     return script
 
 
-def _print_checkups(checkups: Iterable[Any]) -> None:
+def _advice(checkup: Checkup) -> str:
+    return f"\n→ {checkup.remedy}" if checkup.remedy and checkup.ok is not True else ""
+
+
+def _print_rows(rows: Iterable[tuple[bool | None, str, str]]) -> None:
+    """Works, does not, or could be better; name; what is there."""
     from rich.table import Table
     from rich.text import Text
 
     marks = {True: Text("ok", style="green"), False: Text("no", style="bold red"), None: Text("!", style="yellow")}
     table = Table(show_header=False, box=None, pad_edge=False)
-    for checkup in checkups:
-        words = checkup.detail + (f"\n→ {checkup.remedy}" if checkup.remedy and checkup.ok is not True else "")
-        table.add_row(marks[checkup.ok], Text(checkup.name), Text(words))
+    for works, name, words in rows:
+        table.add_row(marks[works], Text(name), Text(words))
     stdout_console().print(table)
 
 

@@ -90,10 +90,10 @@ def stderr_console() -> Any:
 
 
 def stdout_console() -> Any:
-    """A rich console on stdout, plain when that is not a terminal."""
+    """A rich console on stdout; when that is not a terminal, plain and as wide as the longest path."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 
 
 def is_interactive() -> bool:

@@ -24,7 +24,9 @@ class Answer:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The one JSON object on stdout."""
+        """The one JSON object on stdout of a command that worked."""
+        assert self.exit_code in (0, 2), self.stderr
+        assert self.stdout, self.stderr
         value: dict[str, Any] = json.loads(self.stdout)
         return value
 
