@@ -75,10 +75,11 @@ class WriterConnection(sqlite3.Connection):
             self.touched |= self._named
 
     def _authorize(self, action: int, first: str | None, second: str | None, schema: str | None, _: str | None) -> int:
-        if action in _ROW_CHANGES and schema == "main" and first and not first.startswith("sqlite_"):
-            self._named.add(first)
-        elif action in _TABLE_CHANGES and schema == "main" and first:
-            self.touched.add(first)
+        is_ours = schema == "main" and first is not None and not first.startswith("sqlite_")
+        if action in _ROW_CHANGES and is_ours:
+            self._named.add(str(first))
+        elif action in _TABLE_CHANGES and is_ours:
+            self.touched.add(str(first))
         elif action == sqlite3.SQLITE_ALTER_TABLE and first == "main" and second:
             self.touched.add(second)
         elif action == sqlite3.SQLITE_TRANSACTION and self.is_guarded:

@@ -16,7 +16,7 @@ class StoreLock:
         """Take the lock. Raises StoreInUseError (facts: `pid` of the owner) when another process has it."""
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreUnwritableError(
