@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -24,8 +25,10 @@ from desktop.studios.omics.steps.vocabulary import fold, vocabulary
 
 _SUFFIX = re.compile(
     r"([._-]?(sorted|sort|dedup|markdup|mkdup|rmdup|uniq|unique|trimmed|star|hisat2?|tophat|accepted hits|filtered"
-    r"|aligned\.?sortedbycoord\.?out|aligned|sortedbycoord|readspergene|out|htseq|htseqcount|htseq[-_]counts?|gene[-_]?counts?|featurecounts?"
-    r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt|tsv|csv|tab|gz|sf|fastq|fq))+$",
+    r"|aligned\.?sortedbycoord\.?out|aligned|sortedbycoord|readspergene|out|htseq|htseqcount|htseq[-_]counts?"
+    r"|gene[-_]?counts?|featurecounts?"
+    r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt"
+    r"|tsv|csv|tab|gz|sf|fastq|fq))+$",
     re.IGNORECASE,
 )
 
@@ -66,7 +69,10 @@ def to_expression(table: Table) -> ExpressionTable:
         if column in table.junk:
             row, cell = table.junk[column]
             raise UnreadableTableError(
-                f"{table.name} has {cell[:40]!r} where a number should be: row {row + 1} of column {table.heading[column]!r}.",
+                (
+                    f"{table.name} has {cell[:40]!r} where a number should be: row {row + 1} of column "
+                    f"{table.heading[column]!r}."
+                ),
                 hint="Correct the cell, or leave it empty if the value is not known.",
                 file=table.name,
             )
@@ -131,9 +137,15 @@ def _id_column(table: Table) -> int:
     best: tuple[float, int] | None = None
     for column in range(min(len(table.heading), 40)):
         name = table.heading[column]
-        if table.is_numeric(column) and not (
-            fold(name)
-            in ("geneid", "gene id", "entrez", "entrezid", "entrez id", "id ref", "entrez gene id", "entrez gene")
+        if table.is_numeric(column) and fold(name) not in (
+            "geneid",
+            "gene id",
+            "entrez",
+            "entrezid",
+            "entrez id",
+            "id ref",
+            "entrez gene id",
+            "entrez gene",
         ):
             continue
         cells = table.texts(column)[:head]
@@ -186,11 +198,7 @@ def _is_serial(cells: Sequence[Any]) -> bool:
         numbers = [int(float(cell)) for cell in cells]
     except (TypeError, ValueError, OverflowError):
         return False
-    return (
-        len(numbers) > 1
-        and numbers[0] in (0, 1)
-        and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
-    )
+    return len(numbers) > 1 and numbers[0] in (0, 1) and all(b - a == 1 for a, b in pairwise(numbers))
 
 
 def _value_columns(table: Table, id_column: int, cautions: list[Caution]) -> list[int]:
@@ -340,7 +348,8 @@ def _report_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cauti
     cautions.append(
         Caution(
             code="omics.duplicate_ids",
-            text=f"{len(twice)} gene name(s) stand more than once: {_listed(list(twice))}. Each row is tested by itself; "
+            text=f"{len(twice)} gene name(s) stand more than once: {_listed(list(twice))}. Each row is tested "
+            f"by itself; "
             "the second and later ones are numbered.",
         )
     )

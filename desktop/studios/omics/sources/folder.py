@@ -278,7 +278,7 @@ def _table(path: Path, look: Look) -> tuple[FileRole, Look]:
             update={"n_rows": len(table.gene_ids), "why": "Results of an analysis, not values to analyse."}
         )
         return "result_table", look
-    if len(table.names) < 2 or id_type_of(table.gene_ids) == "unknown" and table.value_type == "not_expression":
+    if len(table.names) < 2 or (id_type_of(table.gene_ids) == "unknown" and table.value_type == "not_expression"):
         look.record = look.record.model_copy(
             update={"n_rows": len(table.gene_ids), "why": "Not a table of genes by samples."}
         )

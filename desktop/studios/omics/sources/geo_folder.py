@@ -206,9 +206,13 @@ def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list
         )
         is_matrix = best.record.role == "series_matrix"
         text = (
-            f"The series has {len(rivals) + 1} platforms, which are not joined; the one with the most samples is used. The others: {shown}."
+            (
+                f"The series has {len(rivals) + 1} platforms, which are not joined; the one with the most samples "
+                f"is used. The others: {shown}."
+            )
             if is_matrix
-            else f"There are {len(rivals) + 1} tables that could be analysed. {Path(best.record.path).name} is proposed; the others: {shown}. "
+            else f"There are {len(rivals) + 1} tables that could be analysed. {Path(best.record.path).name} is "
+            f"proposed; the others: {shown}. "
             "Give the file you mean if it is another."
         )
         cautions.append(Caution(code="omics.several_tables", text=text, blocks=not is_matrix))
@@ -321,7 +325,8 @@ def _from_series(
                 continue
             shown = ", ".join(f"{table.names[at]} = {other.names[pairs[at]]}" for at in joined.kept[:12])
             text = (
-                f"The column names of {name} say nothing; each column has the same profile of values as exactly one column of "
+                f"The column names of {name} say nothing; each column has the same profile of values as "
+                f"exactly one column of "
                 f"{look.path.name}, whose names do: {shown}."
             )
             joined.cautions.append(Caution(code="omics.matched_by_values", text=text))
@@ -354,11 +359,8 @@ def _with_reason(look: Look, best: Look, candidates: Sequence[Look]) -> FoundFil
         )[place]
         return record.model_copy(update={"chosen": True, "why": f"Used: {by}. {record.why}"})
     if look in candidates and look.expression is not None:
-        return record.model_copy(
-            update={
-                "why": f"Not used: {'a table that comes second' if look.expression.value_type in _COUNTS else 'no raw counts'}. {record.why}"
-            }
-        )
+        reason = "a table that comes second" if look.expression.value_type in _COUNTS else "no raw counts"
+        return record.model_copy(update={"why": f"Not used: {reason}. {record.why}"})
     return record
 
 

@@ -34,16 +34,22 @@ def join_geo(
     if match is None:
         raise SamplesDoNotMatchError(
             f"The columns of {counts} ({_some(names)}) cannot be matched to the samples of {series.accession} by name.",
-            hint="Give a table of samples that says which column is which sample (for runs such as SRR…, the SRA run table).",
+            hint=(
+                "Give a table of samples that says which column is which sample (for runs such as SRR…, the "
+                "SRA run table)."
+            ),
             columns=list(names)[:50],
             samples=[f"{sample.accession} {sample.title}" for sample in samples[:50]],
         )
     cautions: list[Caution] = []
     if match.is_proposed:
         pairs = ", ".join(f"{names[at]} = {samples[row].title}" for at, row in list(match.pairs.items())[:8])
-        text = f"Columns of {counts} were matched to samples by {match.by}: {pairs}. Confirm this, or give a table of samples."
+        text = (
+            f"Columns of {counts} were matched to samples by {match.by}: {pairs}. Confirm this, or give a "
+            f"table of samples."
+        )
         cautions.append(Caution(code="omics.samples_do_not_match", text=text, blocks=True))
-    kept = _assay_gate([at for at in sorted(match.pairs)], match, samples, cautions)
+    kept = _assay_gate(sorted(match.pairs), match, samples, cautions)
     _say_unmatched(names, match, samples, counts, cautions)
     chosen = [samples[match.pairs[at]] for at in kept]
     columns = _columns(chosen)
@@ -120,18 +126,26 @@ def _assay_gate(kept: list[int], match: Match, samples: Sequence[GeoSample], cau
         assay = "single-cell RNA" if single else samples[match.pairs[kept[0]]].strategy
         raise NothingAnalysableError(
             f"The samples are {assay}, not bulk RNA.",
-            hint="Differential expression here is for bulk RNA; single cells need their counts summed per sample first.",
+            hint=(
+                "Differential expression here is for bulk RNA; single cells need their counts summed per sample first."
+            ),
             assays=dict(Counter(sample.strategy for sample in samples)),
         )
     gone = {*wrong, *single}
     if gone:
-        text = f"{len(gone)} sample(s) of another assay are left out: {_some([samples[match.pairs[at]].title for at in sorted(gone)])}."
+        text = (
+            f"{len(gone)} sample(s) of another assay are left out: "
+            f"{_some([samples[match.pairs[at]].title for at in sorted(gone)])}."
+        )
         cautions.append(Caution(code="omics.mixed_assays", text=text))
         kept = [at for at in kept if at not in gone]
     organisms = Counter(samples[match.pairs[at]].organism for at in kept)
     if len(organisms) > 1:
         (first, count), (_, second) = organisms.most_common(2)
-        text = f"The samples are of {len(organisms)} organisms ({', '.join(f'{name}: {n}' for name, n in organisms.items())}); only {first} is used."
+        text = (
+            f"The samples are of {len(organisms)} organisms "
+            f"({', '.join(f'{name}: {n}' for name, n in organisms.items())}); only {first} is used."
+        )
         cautions.append(Caution(code="omics.mixed_organisms", text=text, blocks=count == second))
         kept = [at for at in kept if samples[match.pairs[at]].organism == first]
     return kept
@@ -143,7 +157,10 @@ def _say_unmatched(
     columns = [names[at] for at in match.unmatched_columns]
     if columns:
         rest = [samples[row].accession for row in match.unmatched_rows]
-        text = f"{len(columns)} column(s) of {counts} belong to no sample of the series and are left out: {_some(columns)}."
+        text = (
+            f"{len(columns)} column(s) of {counts} belong to no sample of the series and are left out: "
+            f"{_some(columns)}."
+        )
         if rest:
             text += f" Samples without a column: {_some(rest)}."
         cautions.append(Caution(code="omics.samples_unmatched", text=text, blocks=bool(rest)))
@@ -158,7 +175,7 @@ def _say_unmatched(
 
 
 def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
-    """Accession, title, then a column for each key of the characteristics; a key that repeats in a sample is numbered."""
+    """Accession, title, then a column for each key of the characteristics; a key repeated in a sample is numbered."""
     found: dict[str, dict[int, str]] = {}
     label: dict[str, str] = {}
     for at, sample in enumerate(samples):
@@ -239,7 +256,10 @@ def _say_conflicts(table: SampleTable, samples: Sequence[GeoSample], cautions: l
         cautions.append(
             Caution(
                 code="omics.labels_conflict",
-                text=f"The labels of {len(doubtful)} sample(s) contradict each other: {'; '.join(dict.fromkeys(doubtful[:5]))}. Check them.",
+                text=(
+                    f"The labels of {len(doubtful)} sample(s) contradict each other: "
+                    f"{'; '.join(dict.fromkeys(doubtful[:5]))}. Check them."
+                ),
                 blocks=True,
             )
         )
@@ -303,7 +323,8 @@ def _say_repeats(table: SampleTable, samples: Sequence[GeoSample], cautions: lis
             Caution(
                 code="omics.technical_replicates",
                 text="Some samples are technical replicates of one another "
-                f"({_some(repeated or technical or titled)}). Counted as biological replicates they would make p-values too small: add them up, or keep one of each.",
+                f"({_some(repeated or technical or titled)}). Counted as biological replicates they would make "
+                f"p-values too small: add them up, or keep one of each.",
                 blocks=True,
             )
         )

@@ -148,7 +148,10 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
         cautions.append(
             Caution(
                 code="omics.files_left_out",
-                text=f"Files of {source} that are not counts of one sample were passed over: {', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}.",
+                text=(
+                    f"Files of {source} that are not counts of one sample were passed over: "
+                    f"{', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}."
+                ),
             )
         )
     if found[0].kind == "STAR":
@@ -199,7 +202,8 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
             cautions.append(
                 Caution(
                     code="omics.genes_differ",
-                    text=f"The files of {source} do not hold the same genes: {missing} of {len(frame)} are missing from some. "
+                    text=f"The files of {source} do not hold the same genes: {missing} of {len(frame)} are "
+                    f"missing from some. "
                     "They may come from different annotations.",
                     blocks=True,
                 )
@@ -223,7 +227,10 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
         cautions.append(
             Caution(
                 code="omics.rows_left_out",
-                text=f"{int((~genes).sum())} row(s) of tallies (such as {ids[int((~genes).argmax())]}) are not genes and were left out.",
+                text=(
+                    f"{int((~genes).sum())} row(s) of tallies (such as {ids[int((~genes).argmax())]}) are not "
+                    f"genes and were left out."
+                ),
             )
         )
     ids = [identifier for identifier, keep in zip(ids, genes, strict=True) if keep]
@@ -250,7 +257,7 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
 def _genes_of_transcripts(
     ids: list[str], values: NDArray[np.float64], cautions: list[Caution]
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Sum transcripts to genes where each identifier carries its gene ("ENST…|ENSG…|…"); else say that they are transcripts."""
+    """Sum transcripts to genes where each identifier carries its gene ("ENST…|ENSG…|…"); else say what they are."""
     head = ids[:500]
     if sum(bool(re.match(r"ENS\w*T\d{11}", identifier)) for identifier in head) < 0.9 * max(1, len(head)):
         return ids, values

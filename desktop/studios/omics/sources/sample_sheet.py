@@ -63,7 +63,8 @@ def join_sheet(names: Sequence[str], columns: Mapping[str, Sequence[str]], *, sh
         cautions.append(
             Caution(
                 code="omics.samples_do_not_match",
-                text=f"The sample names differ between {counts} and {sheet}. They pair one to one by {match.by}: {pairs}. "
+                text=f"The sample names differ between {counts} and {sheet}. They pair one to one by "
+                f"{match.by}: {pairs}. "
                 "Confirm this, or correct the names.",
                 blocks=True,
             )
@@ -79,7 +80,10 @@ def join_sheet(names: Sequence[str], columns: Mapping[str, Sequence[str]], *, sh
         cautions.append(
             Caution(
                 code="omics.samples_unmatched",
-                text=f"{len(lone_columns)} sample(s) of {counts} are not in {sheet} and are left out: {_some(lone_columns)}{also}.",
+                text=(
+                    f"{len(lone_columns)} sample(s) of {counts} are not in {sheet} and are left out: "
+                    f"{_some(lone_columns)}{also}."
+                ),
                 blocks=bool(lone_rows),
             )
         )

@@ -1,4 +1,4 @@
-"""Workbooks (xlsx, xls, ods) to tables, one a sheet. Title rows, notes under the table and dates in gene columns included."""
+"""Workbooks (xlsx, xls, ods) to tables, one a sheet: with title rows, notes under the table, dates in gene columns."""
 
 from __future__ import annotations
 
@@ -129,10 +129,11 @@ def _to_table(rows: Sequence[Sequence[Any]], name: str, *, as_text: bool) -> Tab
         )
         columns[at] = pd.Series(values) if numeric else pd.Series([_cell(value) for value in values], dtype=object)
     frame = pd.DataFrame(columns)
-    for at in list(frame.columns):
-        if frame[at].dtype == float and (frame[at] % 1 == 0).all():
+    places = range(layout.width)
+    for at in places:
+        if frame[at].dtype == float and (frame[at] % 1 == 0).all() and frame[at].abs().max() < 2**53:
             frame[at] = frame[at].astype("int64")
-    filled = [at for at in frame.columns if heading[at] or (frame[at].astype(str) != "").any()]
+    filled = [at for at in places if heading[at] or (frame[at].astype(str) != "").any()]
     frame, heading = frame[filled], [heading[at] for at in filled]
     frame.columns = pd.RangeIndex(len(heading))
     return finish_table(

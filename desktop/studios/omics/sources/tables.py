@@ -123,7 +123,7 @@ def finish_table(
     junk: dict[int, tuple[int, str]] = {}
     if not as_text:
         sample = frame.iloc[: _HEAD_LINES * 5]
-        objects = [column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column])]
+        objects = [column for column in range(len(heading)) if not pd.api.types.is_numeric_dtype(frame[column])]
         style = _style(sample, objects, separator)
         for column in objects:
             numbers, bad = _to_numbers(frame[column], style)
@@ -200,18 +200,19 @@ def _read_body(text: str, separator: str, quoting: int, layout: Layout, name: st
             f"{name} has a heading and no rows.", hint="Choose a table with data in it.", file=name
         )
     try:
-        return pd.read_csv(
+        frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
             io.StringIO(text[start:]),
             sep=separator,
             header=None,
             names=list(range(layout.width)),
             index_col=False,
             dtype=words,
-            quoting=quoting,  # type: ignore[arg-type]
+            quoting=quoting,
             na_filter=False,
             low_memory=False,
             skip_blank_lines=True,
         )
+        return frame
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
         raise UnreadableTableError(
             f"{name} cannot be read as a table: {str(error).splitlines()[0][:160]}", hint=_AGAIN, file=name
@@ -256,11 +257,11 @@ def _drop_empty(frame: pd.DataFrame, heading: list[str]) -> tuple[pd.DataFrame, 
     """Leave out unnamed columns and rows in which nothing stands."""
     empty = [
         column
-        for column in frame.columns
+        for column in range(len(heading))
         if not heading[column] and frame[column].dtype == object and (frame[column].str.strip() == "").all()
     ]
     frame = frame.drop(columns=empty)
-    kept = [heading[column] for column in frame.columns]
+    kept = [name for column, name in enumerate(heading) if column not in empty]
     frame.columns = pd.RangeIndex(len(kept))
     objects = frame.select_dtypes(include="object")
     if objects.shape[1] == frame.shape[1]:

@@ -8,7 +8,7 @@ import io
 import lzma
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from desktop.studios.omics.errors import UnreadableTableError
 
@@ -19,19 +19,19 @@ _CHUNK = 1024 * 1024
 
 def unpacked(raw: bytes | IO[bytes]) -> IO[bytes]:
     """A stream of the unpacked bytes: gzip, bzip2 and xz are told by their first bytes, gzip also when nested."""
-    stream: IO[bytes] = io.BytesIO(raw) if isinstance(raw, bytes) else raw
+    stream: Any = io.BytesIO(raw) if isinstance(raw, bytes) else raw
     for _ in range(3):
-        buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+        buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)
         magic = buffered.peek(6)[:6]
         if magic[:2] == b"\x1f\x8b":
             stream = gzip.GzipFile(fileobj=buffered, mode="rb")
         elif magic[:3] == b"BZh":
             stream = bz2.BZ2File(buffered)
         elif magic == b"\xfd7zXZ\x00":
-            stream = lzma.LZMAFile(buffered)
+            stream = lzma.LZMAFile(buffered)  # noqa: SIM115 - the caller closes it
         else:
             return buffered
-    return io.BufferedReader(stream)  # type: ignore[type-var]
+    return io.BufferedReader(stream)
 
 
 def read_bytes(raw: Path | bytes, *, name: str = "", limit: int = MAX_BYTES, head_only: bool = False) -> bytes:

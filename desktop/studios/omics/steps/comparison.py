@@ -19,7 +19,10 @@ from desktop.studios.omics.steps.question_text import wants_interaction
 from desktop.studios.omics.steps.topics import refuse_unknown_topics
 
 _SUBSET = re.compile(
-    r"(?:\b(?:in|within|among|amongst|for|at|from|using|inside|on|after|only)\s+(?:the\s+|only\s+|just\s+)*|\bonly\s+(?:the\s+)?)$",
+    (
+        r"(?:\b(?:in|within|among|amongst|for|at|from|using|inside|on|after|only)\s+(?:the\s+|only\s+|just\s+)*"
+        r"|\bonly\s+(?:the\s+)?)$"
+    ),
     re.IGNORECASE,
 )
 
@@ -87,9 +90,9 @@ def find_comparison(
         if all(samples.factors[name][at] in levels for name, levels in keep.items())
     ]
     present = list(dict.fromkeys(samples.factors[factor][at] for at in inside))
-    levels = [m for m in named if m.factor == factor and m.level is not None]
-    treated, control = find_direction(question, factor, present, levels, reasons, cautions)
-    reasons.append(Reason(about="contrast", text=_why(factor, levels, question), by="rule:mentions"))
+    own = [m for m in named if m.factor == factor and m.level is not None]
+    treated, control = find_direction(question, factor, present, own, reasons, cautions)
+    reasons.append(Reason(about="contrast", text=_why(factor, own, question), by="rule:mentions"))
     return Comparison(Contrast(factor=factor, treated=treated, control=control), keep, reasons, cautions)
 
 
@@ -111,24 +114,26 @@ def _subset_mentions(question: str, mentions: Sequence[Mention], factors: dict[s
         before, after = question[: mention.start], question[mention.end :]
         if others and not _STRONG_SUBSET.match(after):
             continue
-        if _STRONG_SUBSET.match(after) or re.search(
-            r"\bonly (?:in|at|among|within|for|on|use|the)\s*(?:the\s+)?$", before, re.IGNORECASE
-        ):
-            found.append(mention)
-        elif (
-            len(named) > 1
-            and _SUBSET.search(before)
-            and not re.search(
-                r"(regulated|higher|lower|up|down|increased|decreased|elevated|reduced|expressed)\s+(?:in|at|on|after)\s+(?:the\s+)?$",
-                before,
-                re.IGNORECASE,
+        if (
+            _STRONG_SUBSET.match(after)
+            or re.search(r"\bonly (?:in|at|among|within|for|on|use|the)\s*(?:the\s+)?$", before, re.IGNORECASE)
+            or (
+                len(named) > 1
+                and _SUBSET.search(before)
+                and not re.search(
+                    (
+                        r"(regulated|higher|lower|up|down|increased|decreased|elevated|reduced|expressed)\s+(?:in|at"
+                        r"|on|after)\s+(?:the\s+)?$"
+                    ),
+                    before,
+                    re.IGNORECASE,
+                )
             )
-        ):
-            found.append(mention)
-        elif (
-            len(named) > 1
-            and factors[mention.factor].role in ("pairing", "sex")
-            and re.match(r"\s*(cells?|samples?|mice|patients?)\b", after, re.IGNORECASE)
+            or (
+                len(named) > 1
+                and factors[mention.factor].role in ("pairing", "sex")
+                and re.match(r"\s*(cells?|samples?|mice|patients?)\b", after, re.IGNORECASE)
+            )
         ):
             found.append(mention)
     return found
@@ -226,7 +231,10 @@ def _by_default(
             )
         raise UnclearQuestionError(
             "The samples are not described, so there are no groups to compare.",
-            hint="Give a table of samples: one row a sample, a column with the names used in the counts table, and a column with the groups.",
+            hint=(
+                "Give a table of samples: one row a sample, a column with the names used in the counts table, "
+                "and a column with the groups."
+            ),
             choices=[],
         )
     others = [name for name in likely if name != proposal.groups and not _is_block(samples, factors, name, proposal)]

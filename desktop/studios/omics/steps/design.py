@@ -1,4 +1,4 @@
-"""Designs: what a sample table suggests, whether a formula can be estimated on it, and what it means in plain English."""
+"""Designs: what a sample table suggests, whether a formula can be estimated on it, and what it says in English."""
 
 from __future__ import annotations
 
@@ -109,18 +109,22 @@ def _reason(about: str, text: str) -> Reason:
 def _why_kept(factor: Factor, groups: str, samples: SampleTable) -> str:
     if factor.role == "replicate":
         return (
-            f"{factor.name}: each replicate has one sample of every level of {groups}, so replicates are taken as blocks. "
+            f"{factor.name}: each replicate has one sample of every level of {groups}, so replicates are taken "
+            f"as blocks. "
             "Take it out if the number only counts the samples."
         )
     if factor.role == "pairing":
-        return f"{factor.name}: its {factor.n_levels} levels each hold samples of several {groups} levels, so samples are paired by it."
+        return (
+            f"{factor.name}: its {factor.n_levels} levels each hold samples of several {groups} levels, so "
+            f"samples are paired by it."
+        )
     if factor.role == "batch":
         return f"{factor.name} is technical and spread over {groups}, so it is adjusted for."
     return f"{factor.name} differs between samples of the same {groups}, so it is adjusted for."
 
 
 def _candidates(samples: SampleTable, found: dict[str, Factor], groups: str) -> list[Factor]:
-    """Factors that could be adjusted for, pairing first. A factor that pairs by its form is paired, whatever its name."""
+    """Factors that could be adjusted for, pairing first; one that pairs by its form is paired, whatever its name."""
     group = samples.factors[groups]
     n_groups = len(set(group))
     chosen: list[tuple[int, int, Factor]] = []
@@ -217,8 +221,14 @@ def check_design(samples: SampleTable, formula: str, contrast: Contrast | None) 
     residual = len(samples.samples) - rank
     if residual <= 0:
         raise TooFewReplicatesError(
-            f"{len(samples.samples)} samples for {rank} unknowns in {parsed}: nothing is left to measure the variation with.",
-            hint="p-values need replicates: at least two samples a group, better three; or take a factor out of the design.",
+            (
+                f"{len(samples.samples)} samples for {rank} unknowns in {parsed}: nothing is left to measure the "
+                f"variation with."
+            ),
+            hint=(
+                "p-values need replicates: at least two samples a group, better three; or take a factor out "
+                "of the design."
+            ),
             samples=len(samples.samples),
             unknowns=rank,
         )
@@ -242,7 +252,9 @@ def _few(samples: SampleTable, contrast: Contrast | None, residual: int) -> list
         cautions.append(
             Caution(
                 code="omics.few_degrees_of_freedom",
-                text=f"Only {residual} residual degree(s) of freedom: the variation is poorly known, p-values are rough.",
+                text=(
+                    f"Only {residual} residual degree(s) of freedom: the variation is poorly known, p-values are rough."
+                ),
             )
         )
     return cautions
@@ -325,7 +337,9 @@ def _raise_confounded(
         )
     raise ConfoundedError(
         f"{shown} cannot be told apart in these samples: where one changes, so does the other.",
-        hint="Take one of them out of the design. If a batch changes with the groups, no analysis can separate the two.",
+        hint=(
+            "Take one of them out of the design. If a batch changes with the groups, no analysis can separate the two."
+        ),
         terms=tied,
         samples=counts,
     )
@@ -344,8 +358,7 @@ def read_formula(formula: str, samples: SampleTable) -> str:
         parts.append(f"The expression of a gene may differ with {_plain(singles[-1], numeric)}")
         if len(singles) > 1:
             parts[0] += f", after allowing for {_and([_plain(name, numeric) for name in singles[:-1]])}"
-    for term in crossed:
-        parts.append(f"the effect of {term[-1]} may differ between levels of {_and(list(term[:-1]))}")
+    parts += [f"the effect of {term[-1]} may differ between levels of {_and(list(term[:-1]))}" for term in crossed]
     return "; ".join(parts) + "."
 
 

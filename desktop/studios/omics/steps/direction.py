@@ -27,7 +27,10 @@ class Comparison:
     is_interaction: bool = False
 
 
-_OVER = r"(?:relative to|compared (?:to|with|against)|in comparison (?:to|with)|over|against|as opposed to|normali[sz]ed to|than (?:in|for|at)?|with respect to|vs\.? the (?:baseline|reference|control)\b)"
+_OVER = (
+    r"(?:relative to|compared (?:to|with|against)|in comparison (?:to|with)|over|against|as opposed to"
+    r"|normali[sz]ed to|than (?:in|for|at)?|with respect to|vs\.? the (?:baseline|reference|control)\b)"
+)
 
 
 def find_direction(
@@ -61,8 +64,15 @@ def find_direction(
         if len(present) > 2:
             control = facts.control_level(present)
             raise UnclearQuestionError(
-                f"{factor} has {len(present)} levels ({', '.join(present[:8])}), and the sentence does not say which two to compare.",
-                hint=f'Name two of them, for example "{next(level for level in present if level != (control or present[0]))} versus {control or present[0]}".',
+                (
+                    f"{factor} has {len(present)} levels ({', '.join(present[:8])}), and the sentence does not say "
+                    f"which two to compare."
+                ),
+                hint=(
+                    f"Name two of them, for example "
+                    f'"{next(level for level in present if level != (control or present[0]))} versus '
+                    f'{control or present[0]}".'
+                ),
                 choices=list(present),
             )
         named = list(present)
@@ -78,7 +88,10 @@ def find_direction(
             cautions.append(
                 Caution(
                     code="omics.direction",
-                    text=f"Positive changes are higher in {treated!r}, as the sentence asks, though its name is that of a control.",
+                    text=(
+                        f"Positive changes are higher in {treated!r}, as the sentence asks, though its name "
+                        f"is that of a control."
+                    ),
                 )
             )
         return treated, control
@@ -189,7 +202,10 @@ def _by_vocabulary(
         named[0]
     ) != _natural(named[1]):
         control, treated = ordered[0], ordered[1]
-        text = f"Neither {named[0]!r} nor {named[1]!r} is a control by name; the one with the lower number is the reference."
+        text = (
+            f"Neither {named[0]!r} nor {named[1]!r} is a control by name; the one with the lower number is "
+            f"the reference."
+        )
         by = "rule:number_order"
     else:
         treated, control = named[0], named[1]

@@ -100,13 +100,11 @@ def _role(name: str, values: Sequence[str], n_samples: int) -> Role:
         return "pairing"
     if all(words.has("sex_levels", level) for level in levels):
         return "sex"
-    if numeric and not words.has("group_names", name):
-        if (
-            words.has("numeric_names", name)
-            or any("." in level for level in levels)
-            or len(levels) > max(4, n_samples / 3)
-        ):
-            return "numeric"
+    looks_measured = (
+        words.has("numeric_names", name) or any("." in level for level in levels) or len(levels) > max(4, n_samples / 3)
+    )
+    if numeric and looks_measured and not words.has("group_names", name):
+        return "numeric"
     return "group"
 
 
@@ -118,11 +116,8 @@ def _names_units(name: str) -> bool:
 
 def _ends_in(name: str, which: str) -> bool:
     last = fold(name).split()
-    return (
-        bool(last)
-        and last[0] in ("batch", "plate", "lane", "flowcell")
-        or bool(last)
-        and last[-1] in ("batch", "plate", "lane", "flowcell")
+    return (bool(last) and last[0] in ("batch", "plate", "lane", "flowcell")) or (
+        bool(last) and last[-1] in ("batch", "plate", "lane", "flowcell")
     )
 
 
@@ -135,7 +130,10 @@ def control_rank(level: str) -> int | None:
         rank = words.rank("control_levels", bare) if bare != level else None
     if rank is None:
         zero = re.fullmatch(
-            r"(d|day|t|h|hr|week|w)?[ _-]?0(\.0)?[ _-]?(h|hr|hrs|hours?|d|days?|min|m|um|nm|mm|mg|ng/ml|w|wk|weeks?|gy)?",
+            (
+                r"(d|day|t|h|hr|week|w)?[ _-]?0(\.0)?[ _-]?(h|hr|hrs|hours?|d|days?|min|m|um|nm|mm|mg|ng/ml|w|wk"
+                r"|weeks?|gy)?"
+            ),
             level.strip().lower(),
         )
         return 500 if zero else None

@@ -52,7 +52,10 @@ def find_interaction(
     effect, modifier = _effect_and_modifier(question, names, strong)
     if not facts.crosses(samples.factors[modifier], samples.factors[effect]):
         raise UnclearQuestionError(
-            f"{effect} does not differ within every level of {modifier}, so its effect cannot be compared between them.",
+            (
+                f"{effect} does not differ within every level of {modifier}, so its effect cannot be compared "
+                f"between them."
+            ),
             hint="Both levels of the one factor are needed in both levels of the other.",
             choices=differing(factors),
         )
@@ -66,7 +69,8 @@ def find_interaction(
     reasons.append(
         Reason(
             about="contrast",
-            text=f"The sentence asks how the effect of {effect} ({treated_e} over {control_e}) differs between {modifier} {treated_m} and {control_m}: the interaction. "
+            text=f"The sentence asks how the effect of {effect} ({treated_e} over {control_e}) differs between "
+            f"{modifier} {treated_m} and {control_m}: the interaction. "
             f"Positive means a larger effect in {treated_m}.",
             by="rule:interaction",
         )

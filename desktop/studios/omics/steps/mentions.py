@@ -8,26 +8,9 @@ from dataclasses import dataclass
 
 from desktop.studios.omics.schema import SampleTable
 from desktop.studios.omics.steps.factors import Factor, is_number
-from desktop.studios.omics.steps.vocabulary import fold, vocabulary, words
+from desktop.studios.omics.steps.vocabulary import vocabulary, words
 
 _TOKEN = re.compile(r"[^\W_]+(?:[.][0-9]+)?")
-_ORDINARY = frozenset(
-    """a all also among an analyse analysis analyze and any are as at be been between both but by can cause caused causes cell cells change
-    changed changes changing compare compared comparing comparison condition conditions control data dataset detect did differ difference
-    differences different differential differentially differently do does done down downregulated due each effect effects either express
-    expressed expression factor find for from gene genes give group groups had has have how i in induced induce increase increased decrease
-    decreased into is it its level levels list me more most much not of on only or our out over pair paired please rather regulated regulate
-    relative response respond responds responding sample samples set show significant significantly so than that the their them these this those to transcript
-    transcripts transcriptome under up upon upregulated us using versus vs want was we were what when where whether which while who
-    will with within without would you changes affected affect affects alter altered alters after before following lead leads treatment treatments
-    human mouse rna seq rnaseq mrna tissue tissues patients subjects animals mice study experiment high low no non whose strongly strong there
-    fdr padj lfc fold""".split()
-)
-_AFFIX = frozenset(
-    "si sh sg kd ko oe rnai sirna shrna sgrna crispr mutant mut null het hom wt treated treat trt stim tg cko dko m overexpression knockdown knockout cells cell line".split()
-)
-_UNITS = {"hours": "h", "hour": "h", "hrs": "h", "hr": "h", "h": "h", "days": "d", "day": "d", "d": "d", "dpi": "d", "weeks": "w", "week": "w", "wk": "w", "wks": "w", "w": "w",
-          "minutes": "min", "minute": "min", "min": "min", "mins": "min", "months": "mo", "month": "mo", "years": "y", "year": "y", "hpi": "h", "t": "h"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ def tokens_of(question: str) -> list[Token]:
 
 def is_ordinary(word: str) -> bool:
     """A word of any question, naming nothing in particular."""
-    return word in _ORDINARY
+    return word in vocabulary().lists["ordinary_words"]
 
 
 def find_mentions(question: str, samples: SampleTable, factors: dict[str, Factor]) -> list[Mention]:
@@ -108,11 +91,11 @@ def joined(text: str) -> str:
 
 def _time(text: str) -> str:
     match = re.fullmatch(r"(\d+)([a-z]+)", text)
-    if match and match.group(2) in _UNITS:
-        return match.group(1) + _UNITS[match.group(2)]
+    if match and match.group(2) in vocabulary().time_units:
+        return match.group(1) + vocabulary().time_units[match.group(2)]
     match = re.fullmatch(r"([a-z]+)(\d+)", text)
-    if match and match.group(1) in _UNITS and match.group(1) not in ("w", "y"):
-        return match.group(2) + _UNITS[match.group(1)]
+    if match and match.group(1) in vocabulary().time_units and match.group(1) not in ("w", "y"):
+        return match.group(2) + vocabulary().time_units[match.group(1)]
     return text
 
 
@@ -172,7 +155,7 @@ def _short_strength(tokens: list[Token], first: int, last: int, factor: str, lev
         around = {tokens[at].text for at in (first - 1,) if at >= 0} | {
             tokens[at].text for at in (first + 1,) if at < len(tokens)
         }
-        near = any(word in around for word in (*words(factor), *_UNITS)) or joined(token.text) in {
+        near = any(word in around for word in (*words(factor), *vocabulary().time_units)) or joined(token.text) in {
             joined(level + unit) for unit in ("h", "d", "w", "min")
         }
         return (
@@ -198,7 +181,7 @@ def _synonyms(level: str) -> set[str]:
     for group in vocabulary().synonyms:
         if folded in group or flat in {joined(entry) for entry in group}:
             found |= {joined(entry) for entry in group}
-    bare = [part for part in _parts(level) if part not in _AFFIX]
+    bare = [part for part in _parts(level) if part not in vocabulary().lists["level_affixes"]]
     if bare and len(bare) < len(_parts(level)):
         found.add(joined(" ".join(bare)))
     return {entry for entry in found if len(entry) > 1} - {flat}
@@ -210,11 +193,11 @@ def _word_strength(word: str, level: str, own: Counter[str]) -> float:
         return 0.0
     best = 0.0
     for part in _parts(level):
-        if own[part] > 1 or part in _ORDINARY:
+        if own[part] > 1 or is_ordinary(part):
             continue
         core = re.sub(r"^(si|sh|sg)(?=[a-z]{2,}\d*)", "", part)
         if word == part or word in (part + "s", part + "es"):
-            best = max(best, 2.0 if part not in _AFFIX else 1.6)
+            best = max(best, 2.0 if part not in vocabulary().lists["level_affixes"] else 1.6)
         elif word == core and len(core) > 2:
             best = max(best, 1.9)
         elif any(word in group and part in group for group in vocabulary().synonyms):

@@ -17,12 +17,15 @@ from desktop.studios.omics.errors import (
 from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
-from desktop.studios.omics.steps.comparison import Comparison, find_comparison
+from desktop.studios.omics.steps.comparison import find_comparison
 from desktop.studios.omics.steps.design import blocks_for, check_design, read_formula
+from desktop.studios.omics.steps.direction import Comparison
 from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import parse_formula
 from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
 from desktop.studios.omics.steps.sample_table import subset_samples
+
+_LONGEST = 2000  # characters of a question
 
 
 def plan_question(
@@ -41,6 +44,11 @@ def plan_question(
     """
     reasons: list[Reason] = []
     cautions = list(inspection.warnings)
+    if len(question) > _LONGEST:
+        raise UnclearQuestionError(
+            f"The question has {len(question):,} characters.",
+            hint="Ask in one sentence, such as: treated versus control.",
+        )
     kind = said.kind_of(question)
     other = said.other_kind(question)
     if other is not None:
@@ -69,11 +77,13 @@ def plan_question(
                 by="rule:thresholds",
             )
         )
-    draft = Plan(
-        kind=kind or "differential_expression",
-        question=question,
-        alpha=alpha if alpha is not None else found_alpha if found_alpha is not None else 0.05,
-        lfc_threshold=lfc_threshold if lfc_threshold is not None else found_lfc or 0.0,
+    draft = Plan.model_validate(
+        {
+            "kind": kind or "differential_expression",
+            "question": question,
+            "alpha": alpha if alpha is not None else found_alpha if found_alpha is not None else 0.05,
+            "lfc_threshold": lfc_threshold if lfc_threshold is not None else found_lfc or 0.0,
+        }
     )
     sentence = _Sentence(question, inspection.samples)
     keep = sentence.excluded(reasons)
@@ -172,7 +182,7 @@ def _stands_in(name: str, text: str) -> bool:
     at = text.find(name)
     while at >= 0:
         before, after = text[at - 1 : at], text[at + len(name) : at + len(name) + 1]
-        if not before.isalnum() and not (after.isalnum() or after in ("_", "-") and after):
+        if not before.isalnum() and not (after.isalnum() or (after in ("_", "-") and after)):
             return True
         at = text.find(name, at + 1)
     return False
@@ -264,8 +274,10 @@ def _formula(
     found = factors_of(samples)
     asked = _asked(sentence, found, main, reasons)
     ignored = {m.factor for m in sentence.inside("ignore")}
-    for name in sorted(ignored & set(found)):
-        reasons.append(Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore"))
+    reasons += [
+        Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore")
+        for name in sorted(ignored & set(found))
+    ]
     _refuse_confounded(samples, found, main[-1], ignored)
     open_factors = {name: factor for name, factor in found.items() if name not in {*ignored, *main[:-1]}}
     names: list[str] = []
@@ -327,7 +339,10 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
             if role == "constant":
                 raise UnknownFactorError(
                     f"Every sample has the same {mention.factor}, so it cannot be adjusted for.",
-                    hint=f"Factors that differ are: {', '.join(name for name, f in found.items() if f.role not in ('constant', 'identity'))}.",
+                    hint=(
+                        f"Factors that differ are: "
+                        f"{', '.join(name for name, f in found.items() if f.role not in ('constant', 'identity'))}."
+                    ),
                     factors=list(found),
                 )
             names.append(mention.factor)
@@ -338,7 +353,10 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
         ]
         if not paired and not any(f.role == "batch" for f in blocks_for(sentence.samples, found, groups[-1], [])):
             raise UnclearQuestionError(
-                "The sentence says that samples are paired, and the table of samples does not say which belong together.",
+                (
+                    "The sentence says that samples are paired, and the table of samples does not say which "
+                    "belong together."
+                ),
                 hint="Add a column that holds the patient, donor or pair of each sample.",
                 choices=list(found),
             )
@@ -346,7 +364,7 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
 
 
 def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], groups: str, ignored: set[str]) -> None:
-    """A batch that changes exactly with the groups makes the comparison worthless, whether or not it is in the design."""
+    """A batch that changes exactly with the groups makes the comparison worthless, in the design or not."""
     group = samples.factors[groups]
     for factor in found.values():
         if factor.role != "batch" or factor.name in ignored or factor.name == groups:
@@ -354,7 +372,10 @@ def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], groups: s
         values = samples.factors[factor.name]
         if len(set(values)) < len(values) and facts.is_nested(group, values) and len(set(values)) > 1:
             raise ConfoundedError(
-                f"{factor.name} and {groups} cannot be told apart: every {groups} level was made in its own {factor.name}.",
+                (
+                    f"{factor.name} and {groups} cannot be told apart: every {groups} level was made in its own "
+                    f"{factor.name}."
+                ),
                 hint=f"No analysis can separate the two. To compare all the same, say so: --design '~ {groups}'.",
                 terms=[factor.name, groups],
             )

@@ -15,19 +15,28 @@ _NUMBER = r"(\d+(?:[.,]\d+)?(?:e-?\d+)?)"
 _FRACTIONS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
 
 _DIFFERENTIAL = re.compile(
-    r"differential|\bdegs?\b|\bde (genes|analysis)|up-?\s?regulat|down-?\s?regulat|\b(induc|repress|activat|suppress)|\bup or down\b|\b(increas|decreas|elevat|reduc)"
-    r"|chang|differ|affect|alter|respon[ds]|effect|impact|influenc|compar|versus|\bvs\b|regulated|modulat|\bhigher\b|\blower\b|perturb|deregulat|dysregulat|interaction"
+    r"differential|\bdegs?\b|\bde (genes|analysis)|up-?\s?regulat|down-?\s?regulat|\b(induc|repress|activat"
+    r"|suppress)|\bup or down\b|\b(increas|decreas|elevat|reduc)"
+    r"|chang|differ|affect|alter|respon[ds]|effect|impact|influenc|compar|versus|\bvs\b|regulated|modulat"
+    r"|\bhigher\b|\blower\b|perturb|deregulat|dysregulat|interaction"
     r"|\bsignifican|\bfold\b|\bcontrast\b|\bmarkers?\b",
     re.IGNORECASE,
 )
 _PCA = re.compile(r"\bpcas?\b|principal[- ]component", re.IGNORECASE)
 _CLUSTER = re.compile(r"heat-?\s?map|\bcluster|dendrogram|hierarchical", re.IGNORECASE)
 _QC = re.compile(
-    r"\bqc\b|quality|\boutliers?\b|sample swaps?|\bswapped\b|mislabel|library sizes?|sequencing depth|\bsanity\b|are (all )?the (samples|replicates) (ok|good|fine|consistent)",
+    (
+        r"\bqc\b|quality|\boutliers?\b|sample swaps?|\bswapped\b|mislabel|library sizes?|sequencing depth"
+        r"|\bsanity\b|are (all )?the (samples|replicates) (ok|good|fine|consistent)"
+    ),
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"\b(pathways?|gene ontology|go terms?|enrich|gsea|kegg|reactome|survival|kaplan|splic|isoform|transcript usage|fusion|variants?|snps?|mutation calling|wgcna|network|trajectory|pseudotime|cell types? composition|deconvol)",
+    (
+        r"\b(pathways?|gene ontology|go terms?|enrich|gsea|kegg|reactome|survival|kaplan|splic|isoform|transcript "
+        r"usage|fusion|variants?|snps?|mutation calling|wgcna|network|trajectory|pseudotime"
+        r"|cell types? composition|deconvol)"
+    ),
     re.IGNORECASE,
 )
 
@@ -56,21 +65,28 @@ def other_kind(question: str) -> str | None:
     return found.group(0) if found else None
 
 
+_BELOW = r"\s*(?:of|at|below|under|<=?|≤|=|is|less than|smaller than|cut-?off|threshold|:|\s)*"
+_ABOVE = (
+    r"\s*(?:of|at least|above|over|greater than|more than|larger than|exceeding|>=?|≥|=|is|threshold|cut-?off|:|\s)*"
+)
+_LFC = r"\|?\s*(?:log2?\s*[-_ ]?(?:fold[- ]?change|fc)|lfc|l2fc|log2foldchange)s?\s*\|?"
+_ADJUSTED = (
+    r"fdr|false discovery rate|alpha|α|padj|p\.?adj(?:usted)?|adj(?:usted)?\.?\s*p(?:\.?[- ]?val(?:ue)?s?)?"
+    r"|q(?:[- ]?values?)?|significance(?: level)?"
+)
+
+
 def alpha_of(question: str) -> float | None:
     """The false discovery rate the sentence sets: "FDR 1%", "padj < 0.01", "at the 5 % level"."""
-    percent = [
+    for pattern in (
         rf"{_NUMBER}\s*(?:%|percent|per cent)\s*(?:fdr|false discovery|significance|level)",
-        rf"(?:fdr|false discovery rate|significance(?: level)?|padj|adjusted p(?:[- ]?values?)?|q(?:[- ]?values?)?)\s*(?:of|at|below|under|<=?|≤|=|is|less than|cut-?off|threshold|:|\s)*\s*{_NUMBER}\s*(?:%|percent)",
-    ]
-    for pattern in percent:
+        rf"(?<![A-Za-z])(?:{_ADJUSTED}){_BELOW}{_NUMBER}\s*(?:%|percent|per cent)",
+    ):
         found = re.search(pattern, question, re.IGNORECASE)
         if found:
             return _alpha(_number(found.group(1)) / 100)
-    plain = (
-        r"(?:fdr|false discovery rate|alpha|α|padj|p\.?adj(?:usted)?|adj(?:usted)?\.?\s*p(?:\.?[- ]?val(?:ue)?s?)?|q(?:[- ]?values?)?|significance(?: level)?|p(?:[- ]?values?)?)"
-        rf"\s*(?:of|at|below|under|<=?|≤|=|is|less than|smaller than|cut-?off|threshold|:|\s)*\s*{_NUMBER}(?!\s*-?\s*fold)"
-    )
-    for found in re.finditer(rf"(?<![A-Za-z]){plain}", question, re.IGNORECASE):
+    plain = rf"(?<![A-Za-z])(?:{_ADJUSTED}|p(?:[- ]?values?)?){_BELOW}{_NUMBER}(?!\s*-?\s*fold)"
+    for found in re.finditer(plain, question, re.IGNORECASE):
         value = _number(found.group(1))
         if 0 < value < 1:
             return value
@@ -83,21 +99,13 @@ def _alpha(value: float) -> float | None:
 
 def lfc_of(question: str) -> float | None:
     """The least |log2 fold change| the sentence sets: "at least two-fold" is 1."""
-    log2 = re.search(
-        rf"(?:\|?\s*(?:log2?\s*[-_ ]?(?:fold[- ]?change|fc)|lfc|l2fc|log2foldchange)s?\s*\|?)\s*(?:of|at least|above|over|greater than|more than|larger than|exceeding|>=?|≥|=|is|threshold|cut-?off|:|\s)*\s*{_NUMBER}",
-        question,
-        re.IGNORECASE,
-    )
+    log2 = re.search(rf"(?:{_LFC}){_ABOVE}{_NUMBER}", question, re.IGNORECASE)
     if log2:
         return _number(log2.group(1))
     words = "|".join(_FRACTIONS)
     fold = re.search(rf"(?:(?<![\w.]){_NUMBER}|\b({words}))\s*(?:-|\s|×|x)*\s*fold\b", question, re.IGNORECASE)
     if fold is None:
-        fold = re.search(
-            rf"fold[- ]?changes?\s*(?:of|at least|above|over|greater than|more than|larger than|exceeding|>=?|≥|=|is|:|\s)+\s*(?:{_NUMBER}|\b({words}))",
-            question,
-            re.IGNORECASE,
-        )
+        fold = re.search(rf"fold[- ]?changes?{_ABOVE}(?:{_NUMBER}|\b({words}))", question, re.IGNORECASE)
     if fold:
         times = _number(fold.group(1)) if fold.group(1) else _FRACTIONS[fold.group(2).lower()]
         return math.log2(times) if times > 1 else None
@@ -121,27 +129,44 @@ class Phrase:
     end: int
 
 
-_STOP = r"(?=[,;.?!]|\s(?:which|what|find|show|list|are|is|do|does|with|at|using|fdr|and (?:which|what|find|show|list)|when|while)\b|$)"
+_STOP = (
+    r"(?=[,;.?!]|\s(?:which|what|find|show|list|are|is|do|does|with|at|using|fdr|and (?:which|what|find"
+    r"|show|list)|when|while)\b|$)"
+)
 _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "ignore",
-        rf"\b(?:ignor(?:e|ing)|regardless of|irrespective of|not (?:adjust|correct|control|account)\w* for|without (?:adjust|correct|control|account)\w* for|disregard\w*|no (?:adjustment|correction) for)\s+(.+?){_STOP}",
+        (
+            rf"\b(?:ignor(?:e|ing)|regardless of|irrespective of|not (?:adjust|correct|control|account)\w* for"
+            rf"|without (?:adjust|correct|control|account)\w* for|disregard\w*|no (?:adjustment|correction) for)"
+            rf"\s+(.+?){_STOP}"
+        ),
     ),
     (
         "adjust",
-        r"\b(?:adjust(?:ed|ing|s)?|control(?:led|ling|s)?|correct(?:ed|ing|s)?|account(?:ed|ing|s)?|allow(?:ed|ing|s)?|compensat(?:ed|ing|e))\s+for\s+(?:the\s+|any\s+)?(.+?)"
+        (
+            r"\b(?:adjust(?:ed|ing|s)?|control(?:led|ling|s)?|correct(?:ed|ing|s)?|account(?:ed|ing|s)?|allow(?:ed"
+            r"|ing|s)?|compensat(?:ed|ing|e))\s+for\s+(?:the\s+|any\s+)?(.+?)"
+        )
         + _STOP,
     ),
     ("adjust", r"\btak(?:e|ing|en)\s+(?:the\s+)?(.+?)\s+into\s+account"),
     (
         "adjust",
-        r"\b(?:block(?:ed|ing)?\s+(?:on|by|for)|paired\s+(?:by|within|on|per)|pair(?:ed|ing)?\s+(?:by|within)|matched\s+(?:by|on|for)|stratif\w+\s+(?:by|on)|within\s+(?:each|every|the same)|remov\w+\s+(?:the\s+)?effects?\s+of|regress\w*\s+out)\s+(?:the\s+)?(.+?)"
+        (
+            r"\b(?:block(?:ed|ing)?\s+(?:on|by|for)|paired\s+(?:by|within|on|per)|pair(?:ed|ing)?\s+(?:by|within)"
+            r"|matched\s+(?:by|on|for)|stratif\w+\s+(?:by|on)|within\s+(?:each|every|the same)"
+            r"|remov\w+\s+(?:the\s+)?effects?\s+of|regress\w*\s+out)\s+(?:the\s+)?(.+?)"
+        )
         + _STOP,
     ),
     ("adjust", r"\bgiven\s+(?:the\s+)?((?:pairing|batch|donor|patient)\w*)"),
     (
         "exclude",
-        r"\b(?:exclud(?:e|es|ing|ed)|leav(?:e|ing)\s+out|omit(?:ting)?|drop(?:ping)?|remov(?:e|ing)|without|except(?:\s+for)?|but\s+not)\s+(?:the\s+)?(?:samples?\s+|replicates?\s+)?(.+?)"
+        (
+            r"\b(?:exclud(?:e|es|ing|ed)|leav(?:e|ing)\s+out|omit(?:ting)?|drop(?:ping)?|remov(?:e|ing)|without"
+            r"|except(?:\s+for)?|but\s+not)\s+(?:the\s+)?(?:samples?\s+|replicates?\s+)?(.+?)"
+        )
         + _STOP,
     ),
 )
@@ -162,7 +187,10 @@ def wants_pairing(question: str) -> bool:
     """The sentence says that samples are paired, without naming by what."""
     return bool(
         re.search(
-            r"\bpaired\b(?![ -]?(?:end|read))|\bmatched pairs?\b|\bpairwise samples\b|\bmatched (?:samples|normals?|controls?)\b",
+            (
+                r"\bpaired\b(?![ -]?(?:end|read))|\bmatched pairs?\b|\bpairwise samples\b|\bmatched (?:samples"
+                r"|normals?|controls?)\b"
+            ),
             question,
             re.IGNORECASE,
         )
@@ -171,9 +199,12 @@ def wants_pairing(question: str) -> bool:
 
 _INTERACTION = re.compile(
     r"\binteract(?:s|ion|ions)?\b|\bdifferen\w*\s+(?:of|in)\s+(?:the\s+)?.{0,60}?(?:effects?|responses?|induction)\b"
-    r"|\b(?:effects?|responses?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than)\b"
-    r"|\brespond\w*\s+differently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b|\bdependent\s+(?:effects?|response)\b|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
-    r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated|changed|respond\w*)\b",
+    r"|\b(?:effects?|responses?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
+    r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than)\b"
+    r"|\brespond\w*\s+differently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
+    r"|\bdependent\s+(?:effects?|response)\b|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
+    r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated"
+    r"|changed|respond\w*)\b",
     re.IGNORECASE,
 )
 _HOW = re.compile(

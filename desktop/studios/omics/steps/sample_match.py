@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,9 +141,9 @@ def _proposed(columns: Sequence[str], labels: Mapping[str, Sequence[str]]) -> Ma
 
 def _stripped(names: Sequence[str]) -> list[list[str]]:
     folded = [fold_name(name) for name in names]
-    end = os.path.commonprefix([name[::-1] for name in folded])[::-1]
+    end = _shared_start([name[::-1] for name in folded])[::-1]
     end = re.sub(r"^\d+", "", end)  # a number belongs to the name, not to what is shared
-    start = re.sub(r"\d+$", "", os.path.commonprefix(folded))
+    start = re.sub(r"\d+$", "", _shared_start(folded))
     variants = [folded]
     if end:
         variants.append([name.removesuffix(end) for name in folded])
@@ -155,6 +154,12 @@ def _stripped(names: Sequence[str]) -> list[list[str]]:
         for variant in variants
         if len(set(variant)) == len(variant) and all(re.search("[a-z]", core) for core in variant)  # not numbers alone
     ]
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """The letters all names begin with."""
+    first, last = min(names, default=""), max(names, default="")
+    return next((first[:at] for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), first)
 
 
 def _n_rows(labels: Mapping[str, Sequence[str]]) -> int:

@@ -129,7 +129,7 @@ def factors_from_names(names: Sequence[str]) -> dict[str, list[str]]:
             found["condition"] = [value or "rest" for value in joined]
     if found and any(replicates) and len(set(replicates)) > 1:
         found["replicate"] = [mark or "1" for mark in replicates]
-    return {name: values for name, values in found.items() if 1 < len(set(values))}
+    return {name: values for name, values in found.items() if len(set(values)) > 1}
 
 
 def _technical(varying: Sequence[Sequence[str]]) -> list[str] | None:

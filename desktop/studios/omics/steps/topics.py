@@ -13,18 +13,48 @@ from desktop.studios.omics.steps.mentions import Mention, is_ordinary, tokens_of
 from desktop.studios.omics.steps.vocabulary import vocabulary
 
 _TOPICS = (
-    r"\b(?:effects?|impact|influence|consequences?|role)\s+of\s+(?:the\s+)?(.+?)(?=\s+(?:on|in|at|between|after|across|upon|over|versus|vs|compared|relative|using|adjust|account|control|with|for|within|among)\b|[,;.?!(]|$)",
-    r"\b(?:respon\w+|reacts?)\s+to\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|between|after|across|compared|relative|using|adjust|account|control|with|for|within|among|and)\b|[,;.?!(]|$)",
-    r"\b(?:do|does|did)\s+(?:the\s+)?(.+?)\s+(?:change|alter|affect|regulate|induce|repress|activate|influence|modulate|up|down|increase|decrease|cause|perturb)",
-    r"\bbetween\s+(?:the\s+)?(.+?)\s+and\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|after|across|using|adjust\w*|account\w*|control\w*|for|within|among|while|on|with|when)\b|[,;.?!(]|$)",
-    r"(?:^|\b(?:in|compare|comparing|of|for|genes|expression|regulated|changed|different|expressed)\s+)(?:the\s+)?([\w-]+(?:\s+[\w-]+)?)\s+(?:versus|vs\.?|relative to|compared (?:to|with)|against)\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|after|across|using|adjust\w*|account\w*|control\w*|for|within|among|while|on|with)\b|[,;.?!(]|$)",
-    r"\b(?:chang\w*|differ\w*|var(?:y|ies)|altered|affected|regulated|induced|caused|associated|correlat\w*|depend\w*)\s+(?:with|by|upon|on|following|after|under)\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|between|across|using|adjust\w*|account\w*|control\w*|for|within|among|and)\b|[,;.?!(]|$)",
+    (
+        r"\b(?:effects?|impact|influence|consequences?|role)\s+of\s+(?:the\s+)?(.+?)(?=\s+(?:on|in|at|between"
+        r"|after|across|upon|over|versus|vs|compared|relative|using|adjust|account|control|with|for|within|among)\b"
+        r"|[,;.?!(]|$)"
+    ),
+    (
+        r"\b(?:respon\w+|reacts?)\s+to\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|between|after|across|compared|relative"
+        r"|using|adjust|account|control|with|for|within|among|and)\b|[,;.?!(]|$)"
+    ),
+    (
+        r"\b(?:do|does|did)\s+(?:the\s+)?(.+?)\s+(?:change|alter|affect|regulate|induce|repress|activate|influence"
+        r"|modulate|up|down|increase|decrease|cause|perturb)"
+    ),
+    (
+        r"\bbetween\s+(?:the\s+)?(.+?)\s+and\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|after|across|using|adjust\w*"
+        r"|account\w*|control\w*|for|within|among|while|on|with|when)\b|[,;.?!(]|$)"
+    ),
+    (
+        r"(?:^|\b(?:in|compare|comparing|of|for|genes|expression|regulated|changed|different"
+        r"|expressed)\s+)(?:the\s+)?([\w-]+(?:\s+[\w-]+)?)\s+(?:versus|vs\.?|relative to|compared (?:to|with)"
+        r"|against)\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|after|across|using|adjust\w*|account\w*"
+        r"|control\w*|for|within"
+        r"|among|while|on|with)\b|[,;.?!(]|$)"
+    ),
+    (
+        r"\b(?:chang\w*|differ\w*|var(?:y|ies)|altered|affected|regulated|induced|caused|associated|correlat\w*"
+        r"|depend\w*)\s+(?:with|by|upon|on|following|after|under)\s+(?:the\s+)?(.+?)(?=\s+(?:in|at|between|across"
+        r"|using|adjust\w*|account\w*|control\w*|for|within|among|and)\b|[,;.?!(]|$)"
+    ),
     r"\bwhen\s+(?:the\s+)?(.+?)\s+(?:is|are|was|were)\b",
-    r"\b(?:upon|following|after|under|by)\s+(?:the\s+)?([\w-]+(?:\s+[\w-]+)?)(?=\s+(?:in|at|between|across|using|treatment|exposure)\b|[,;.?!(]|$)",
+    (
+        r"\b(?:upon|following|after|under|by)\s+(?:the\s+)?([\w-]+(?:\s+[\w-]+)?)(?=\s+(?:in|at|between|across"
+        r"|using|treatment|exposure)\b|[,;.?!(]|$)"
+    ),
 )
 
 _KNOWN_CONCEPTS = re.compile(
-    r"\b(sex|gender|males?|females?|men|women|age|ages|old|young|smok\w+|genotypes?|wild[- ]?type|knock-?outs?|tissues?|organs?|time ?points?|hours?|days?|batch|batches|diets?|obes\w+|strains?|tumou?rs?|stages?|grades?|surviv\w+|ethnic\w*|bmi|weight|dose|temperature|diabet\w+|cell types?)\b",
+    (
+        r"\b(sex|gender|males?|females?|men|women|age|ages|old|young|smok\w+|genotypes?|wild[- ]?type|knock-?outs?"
+        r"|tissues?|organs?|time ?points?|hours?|days?|batch|batches|diets?|obes\w+|strains?|tumou?rs?|stages?"
+        r"|grades?|surviv\w+|ethnic\w*|bmi|weight|dose|temperature|diabet\w+|cell types?)\b"
+    ),
     re.IGNORECASE,
 )
 
@@ -58,7 +88,10 @@ def refuse_unknown_topics(
 
 
 _PLACE = re.compile(
-    r"\b(?:in|among|amongst|within|only|from|at|for)\s+(?:the\s+|only\s+)*([\w-]+(?:\s+[\w-]+)?)(?=\s+(?:only|cells?|samples?)\b|[,;.?!]|\s|$)",
+    (
+        r"\b(?:in|among|amongst|within|only|from|at|for)\s+(?:the\s+|only\s+)*([\w-]+(?:\s+[\w-]+)?)(?=\s+(?:only"
+        r"|cells?|samples?)\b|[,;.?!]|\s|$)"
+    ),
     re.IGNORECASE,
 )
 _RESTRICTING = re.compile(
@@ -93,7 +126,10 @@ def _say_unknown_places(
 def _is_said_of_genes(text: str) -> bool:
     return bool(
         re.search(
-            r"\b(genes?|transcripts?|expression|samples?|groups?|conditions?|each other|one another|two|both|replicates?|fdr|padj|cut-?off|threshold|deseq2?|benjamini|wald|default)\b",
+            (
+                r"\b(genes?|transcripts?|expression|samples?|groups?|conditions?|each other|one another|two|both"
+                r"|replicates?|fdr|padj|cut-?off|threshold|deseq2?|benjamini|wald|default)\b"
+            ),
             text,
             re.IGNORECASE,
         )
@@ -101,7 +137,10 @@ def _is_said_of_genes(text: str) -> bool:
 
 
 _GENERIC_TREATED = re.compile(
-    r"treat|trt|stim|drug|compound|case|affected|knock|kd|ko|mut|rnai|sirna|shrna|crispr|oe|overexp|induced|infected|exposed|transfect|perturb|test|experiment",
+    (
+        r"treat|trt|stim|drug|compound|case|affected|knock|kd|ko|mut|rnai|sirna|shrna|crispr|oe|overexp|induced"
+        r"|infected|exposed|transfect|perturb|test|experiment"
+    ),
     re.IGNORECASE,
 )
 
@@ -131,7 +170,10 @@ def _judge_topic(
             cautions.append(
                 Caution(
                     code="omics.taken_as",
-                    text=f"{text!r} is not in the table of samples; it is taken to be {next(level for level in levels if level != control)!r} of {factor}.",
+                    text=(
+                        f"{text!r} is not in the table of samples; it is taken to be "
+                        f"{next(level for level in levels if level != control)!r} of {factor}."
+                    ),
                 )
             )
         return

@@ -37,6 +37,7 @@ class Vocabulary:
     lists: dict[str, tuple[str, ...]]
     synonyms: tuple[frozenset[str], ...]
     factor_synonyms: dict[str, frozenset[str]]
+    time_units: dict[str, str]
 
     def has(self, which: str, text: str) -> bool:
         """The whole of `text`, folded, is one of the list (also with its blanks left out)."""
@@ -85,6 +86,7 @@ def vocabulary() -> Vocabulary:
         factor_synonyms={
             name: frozenset(fold(word) for word in group) for name, group in raw["factor_synonyms"].items()
         },
+        time_units=dict(raw["time_units"]),
     )
 
 
