@@ -7,6 +7,7 @@ thread. Imports neither asyncio nor numerics until it is used: it is part of the
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 FRAME_MS = 33  # between two deliveries
 BUDGET_S = 0.008  # spent in one delivery before the rest waits for the next
+SWITCH_S = 0.001  # a busy thread gives way this often; Python's own 5 ms add up over the calls of one repaint
 LOG_LINES = 2000  # kept between two deliveries for one job; a flood loses its oldest lines
 
 
@@ -80,6 +82,7 @@ class Bridge(QObject):
 
     def attach(self, workbench: Workbench) -> None:
         """Start listening to a workbench and announce it."""
+        sys.setswitchinterval(SWITCH_S)
         self._workbench = workbench
         self._unsubscribe = workbench.bus.subscribe(self.receive)
         self.attached.emit()
