@@ -14,18 +14,21 @@ import json
 import logging
 import os
 import shutil
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
 import psutil
 import requests
 import urllib3
+from docker.utils.socket import frames_iter
 
 from desktop.core.errors import NoSandboxError
 from desktop.core.ports import IsolationChoice, RunOutcome, RunSpec, RunStatus
@@ -221,10 +224,11 @@ class DockerSandbox:
         try:
             with self._client() as control, self._client(None) as stream:
                 job = str(control.exec_create(slot.container, command, workdir="/output")["Id"])
+                log = _Output(stream, job)
 
                 def read() -> None:
                     with contextlib.suppress(*EngineTrouble, ValueError):
-                        for chunk in stream.exec_start(job, stream=True):
+                        for chunk in log.chunks():
                             tap.feed(chunk)
                     stream_over.set()
 
@@ -234,9 +238,11 @@ class DockerSandbox:
                 while not stream_over.wait(pause_s) and control.exec_inspect(job)["Running"] is not False:
                     pause_s = min(0.5, pause_s * 1.5)
                 stream_over.wait(0.3)  # a child that holds the log open does not hold the run open
+                log.end()
+                reader.join(2)
+                log.close()
                 exit_code = self._exit_code(control, job)
                 is_oom = exit_code not in (0, None) and self._oom_kills(control, slot) > 0
-                stream.close()
                 return _Ended(exit_code, is_oom)
         except EngineTrouble as error:
             raise _EngineLostError from error
@@ -253,9 +259,12 @@ class DockerSandbox:
         state = client.inspect_container(slot.container)["State"]
         if not state["Running"]:
             return int(bool(state["OOMKilled"]))
-        job = client.exec_create(slot.container, [*_PYTHON, "oom", "{}"])
-        client.exec_start(job["Id"])
-        return int(client.exec_inspect(job["Id"])["ExitCode"] or 0)
+        job = str(client.exec_create(slot.container, [*_PYTHON, "oom", "{}"])["Id"])
+        output = _Output(client, job)
+        for _ in output.chunks():
+            pass
+        output.close()
+        return self._exit_code(client, job) or 0
 
     def _collect(self, slot: Slot, run: RunSpec) -> Collected:
         """Freeze what still runs, then take the outputs out through the engine."""
@@ -264,8 +273,11 @@ class DockerSandbox:
                 if not client.inspect_container(slot.container)["State"]["Running"]:
                     return Collected(dropped=(("…", "the container ended before its outputs were collected"),))
                 client.pause(slot.container)
-                chunks, _ = client.get_archive(slot.container, "/output")
-                return collect_tar(_Stream(chunks), run.output_dir, run.limits)
+                address = f"{client.base_url}/v{self.engine.api}/containers/{slot.container}/archive"
+                # as a plain request: the SDK's own get_archive cannot be ended before its end
+                with client.get(address, params={"path": "/output"}, stream=True, timeout=30) as answer:
+                    answer.raise_for_status()
+                    return collect_tar(_Stream(answer.iter_content(1 << 20)), run.output_dir, run.limits)
         except _Lost as error:
             raise _EngineLostError from error
 
@@ -292,6 +304,26 @@ class DockerSandbox:
             for container, volume in left:
                 _remove(client, container, volume)
         return [container for container, _ in left]
+
+
+class _Output:
+    """What a program started in a container writes. `end` wakes a reader in another thread; `close` frees."""
+
+    def __init__(self, client: docker.APIClient, job: str) -> None:
+        self._stream: Any = client.exec_start(job, socket=True)
+        self._socket: Any = getattr(self._stream, "_sock", self._stream)
+
+    def chunks(self) -> Iterator[bytes]:
+        for _, data in frames_iter(self._stream, tty=False):  # type: ignore[no-untyped-call]
+            yield data
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.end()
+        self._stream._response.close()  # closes the stream and gives the connection up
 
 
 class _Stream:

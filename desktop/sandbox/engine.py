@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,9 +75,9 @@ def candidates(setting: str, env: Mapping[str, str], home: Path) -> Iterator[tup
     for who, path in _SOCKETS:
         if path.startswith("$") and not runtime:
             continue
-        socket = Path(path.replace("$XDG_RUNTIME_DIR", runtime or "").replace("~", str(home), 1))
-        if socket.is_socket():
-            yield f"unix://{socket}", who
+        place = Path(path.replace("$XDG_RUNTIME_DIR", runtime or "").replace("~", str(home), 1))
+        if place.is_socket():
+            yield f"unix://{place}", who
 
 
 def _json(path: Path) -> dict[str, object]:
@@ -99,6 +100,10 @@ def ping(url: str, found_by: str) -> Engine | None:
 
     client = None
     try:
+        if url.startswith("unix://"):  # asked first because the SDK leaves its socket open when nobody listens
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(PING_S)
+                knock.connect(url.removeprefix("unix://"))
         client = docker.APIClient(base_url=url, version="1.41", timeout=PING_S)
         facts = client.version(api_version=False)
         api = min(str(facts["ApiVersion"]), DEFAULT_DOCKER_API_VERSION, key=_version_key)

@@ -28,6 +28,7 @@ MAX_NAME_BYTES = 120
 MAX_COLLECT_S = 10.0
 MAX_DROPPED_NAMES = 200
 _CHUNK_BYTES = 1 << 20
+_MAX_SKIPPED_BYTES = 4 << 30  # holes of sparse files come as zeros; the clock ends it sooner
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"COM{i}" for i in range(1, 10)), *(f"LPT{i}" for i in range(1, 10))}
 _BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
@@ -277,7 +278,7 @@ def collect_tar(stream: IO[bytes] | _Reader, output_dir: Path, limits: Limits) -
     """Collect from a tar stream whose first folder is the output folder itself (what `get_archive` gives)."""
 
     def fill(basket: _Basket) -> None:
-        capped = _Capped(stream, limits.output_bytes + limits.output_entries * 4096 + (8 << 20), basket.deadline_s)
+        capped = _Capped(stream, limits.output_bytes + _MAX_SKIPPED_BYTES, basket.deadline_s)
         try:
             with tarfile.open(fileobj=capped, mode="r|", errorlevel=2) as tar:  # type: ignore[call-overload]
                 for entry in tar:

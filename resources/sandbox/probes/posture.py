@@ -122,7 +122,7 @@ CHECKS = {
     ),
     "clean environment": lambda: set(os.environ) <= ALLOWED_VARIABLES,
     "no core dumps": lambda: resource.getrlimit(resource.RLIMIT_CORE)[1] == 0,
-    "open files capped": lambda: 0 < resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 4096,
+    "open files capped": lambda: 0 < resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 1024,
     "file size capped": lambda: 0 < resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= 512 << 20,
     "own process namespace": lambda: sum(p.name.isdigit() for p in Path("/proc").iterdir()) < 12,
     "scratch bounded": lambda: size("/tmp") <= 1 << 30,
