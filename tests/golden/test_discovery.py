@@ -93,6 +93,8 @@ def test_s3_ncbi_generated_counts(shared_data: Path) -> None:
         expected["n_genes"],
     )
     assert compared(plan_question("What does dexamethasone do?", found).design) == ["cell_line", "treatment"]
+    matrix = load_matrix(found)
+    assert dict(zip(matrix.gene_ids, matrix.gene_symbols, strict=True))["2"] == "A2M"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import read_table
 from desktop.studios.omics.steps.design import propose_design
+from desktop.studios.omics.steps.factors import technical_replicates
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
 
 
@@ -42,6 +43,7 @@ def make_inspection(
     """
     _refuse_all_zero(table, samples)
     proposal = propose_design(samples)
+    cautions = [*cautions, *_say_replicates(samples)]
     return Inspection(
         source=str(source),
         files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],
@@ -55,6 +57,19 @@ def make_inspection(
         warnings=list({(caution.code, caution.text): caution for caution in cautions}.values()),
         **said,
     )
+
+
+def _say_replicates(samples: SampleTable) -> list[Caution]:
+    """Several columns of one sample would count as biological replicates."""
+    found = technical_replicates(samples)
+    if found is None:
+        return []
+    name, repeated = found
+    text = (
+        f"{name} says that some columns are of the same sample ({', '.join(repeated[:5])}). Counted as biological "
+        "replicates they would make p-values too small: add them up, or keep one of each."
+    )
+    return [Caution(code="omics.technical_replicates", text=text, blocks=True)]
 
 
 def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:

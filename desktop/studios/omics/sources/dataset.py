@@ -17,6 +17,7 @@ from desktop.studios.omics.sources.files import found_file, read_expression, rea
 from desktop.studios.omics.sources.folder import look_at_file
 from desktop.studios.omics.sources.geo_folder import inspect_folder
 from desktop.studios.omics.sources.sample_sheet import join_sheet
+from desktop.studios.omics.sources.symbols import symbols_for
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,12 @@ def load_matrix(inspection: Inspection) -> ExpressionMatrix:
             missing=missing,
         )
     values = table.values[:, [place[name] for name in inspection.samples.samples]].T
-    return ExpressionMatrix(
-        np.ascontiguousarray(values),
-        list(inspection.samples.samples),
-        table.gene_ids,
-        table.gene_symbols,
-        table.value_type,
-    )
+    symbols = table.gene_symbols
+    if not any(symbols):
+        beside = [Path(file.path) for file in inspection.files if file.role == "annotation"]
+        symbols = symbols_for(table.gene_ids, beside) or symbols
+    names = list(inspection.samples.samples)
+    return ExpressionMatrix(np.ascontiguousarray(values), names, table.gene_ids, symbols, table.value_type)
 
 
 def _refuse_sheet(path: Path, table: ExpressionTable) -> None:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import DuplicateIdError, NothingAnalysableError, UnreadableTableError
@@ -60,6 +61,11 @@ def to_expression(table: Table) -> ExpressionTable:
     raises   UnreadableTableError, DuplicateIdError, NothingAnalysableError (no column of values)
     """
     cautions: list[Caution] = [Caution(code="omics.read_note", text=note) for note in table.notes]
+    if _is_transposed(table):
+        table = _transposed(table)
+        cautions.append(
+            Caution(code="omics.transposed", text=f"{table.name} has its genes in columns; it was turned round.")
+        )
     id_column = _id_column(table)
     ids = table.texts(id_column)
     symbol_column = _symbol_column(table, id_column)
@@ -111,6 +117,24 @@ def to_expression(table: Table) -> ExpressionTable:
     return ExpressionTable(
         values, ids, symbols, readable_names(written), written, kind, id_type, verdict.why, cautions, lengths
     )
+
+
+def _is_transposed(table: Table) -> bool:
+    """Genes in columns: far more columns than rows, headed by identifiers of genes."""
+    width = len(table.heading)
+    if width < 100 or width < 5 * len(table.frame):
+        return False
+    return id_type_of(table.heading[1:]) in ("ensembl", "flybase", "wormbase", "refseq", "symbol", "entrez")
+
+
+def _transposed(table: Table) -> Table:
+    """The table with genes in rows; columns of words (groups of the samples) are left out."""
+    numeric = [column for column in range(1, len(table.heading)) if table.is_numeric(column)]
+    values = table.frame[numeric].to_numpy().T
+    frame = pd.DataFrame(values)
+    frame.insert(0, "id", [table.heading[column] for column in numeric])
+    frame.columns = pd.RangeIndex(frame.shape[1])
+    return Table(table.name, ["gene_id", *table.texts(0)], frame, False, table.comments, table.notes)
 
 
 def readable_names(columns: Sequence[str]) -> list[str]:

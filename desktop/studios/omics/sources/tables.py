@@ -19,7 +19,7 @@ from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.layout import Layout, NumberStyle, find_layout, is_missing, is_number, number_style
 
 _HEAD_LINES = 400
-_MAX_COLUMNS = 20_000
+_MAX_COLUMNS = 100_000
 _AGAIN = "Save the table again as tab-separated text, one row a gene and one column a sample, or send the file again."
 
 
@@ -85,7 +85,7 @@ def parse_table(text: str, *, name: str, as_text: bool = False, notes: Sequence[
             layout = Layout([cell.strip() for cell in heading], layout.body_row, layout.width, False, 0)
     if layout.width > _MAX_COLUMNS:
         raise UnreadableTableError(
-            f"{name} has {layout.width} columns.", hint="Give a table of at most 20,000 columns.", file=name
+            f"{name} has {layout.width} columns.", hint="Give a table of at most 100,000 columns.", file=name
         )
     _refuse_ragged(text, separator, quoting, layout, name)
     if layout.title_rows:

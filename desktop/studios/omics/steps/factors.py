@@ -27,6 +27,17 @@ class Factor:
     has_gaps: bool = False
 
 
+_ACCESSION = re.compile(r"(GSM|SRX|ERX|DRX|SRS|ERS|DRS|SAMN|SAMEA|SAMD)\d+", re.IGNORECASE)
+
+
+def technical_replicates(samples: SampleTable) -> tuple[str, list[str]] | None:
+    """A column of accessions of samples in which some stand more than once, and those: runs of one sample."""
+    for name, values in samples.factors.items():
+        if values and all(map(_ACCESSION.fullmatch, values)) and 1 < len(set(values)) < len(values):
+            return name, sorted({value for value in values if values.count(value) > 1})
+    return None
+
+
 def is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()))
 
@@ -88,8 +99,8 @@ def _role(name: str, values: Sequence[str], n_samples: int) -> Role:
     numeric = all(map(is_number, levels))
     if len(levels) == n_samples and n_samples > 1 and not (words.has("group_names", name) and n_samples <= 8):
         return "numeric" if numeric and not words.has("identity_names", name) and not _names_units(name) else "identity"
-    if words.has("identity_names", name):
-        return "identity" if len(levels) > n_samples / 2 else "group"
+    if words.has("identity_names", name) or all(map(_ACCESSION.fullmatch, levels)):
+        return "identity" if len(levels) > n_samples / 2 or any(map(_ACCESSION.fullmatch, levels)) else "group"
     if words.has("batch_names", name) or _ends_in(name, "batch_names"):
         return "batch"
     if len(levels) >= 2 and all(words.has("technical_levels", level) for level in levels):

@@ -254,6 +254,7 @@ def _differential(
         design = str(parse_formula(design, samples))
         reasons.append(Reason(about="design", text="Given by hand.", by="person"))
     cautions += check_design(samples, design, comparison.contrast)
+    cautions += _repeated(samples, design, comparison.contrast)
     reasons.append(Reason(about="design", text=read_formula(design, samples), by="rule:formula"))
     return draft.model_copy(
         update={
@@ -361,6 +362,23 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
                 choices=list(found),
             )
     return names
+
+
+def _repeated(samples: SampleTable, design: str, contrast: Contrast) -> list[Caution]:
+    """Several samples of one patient (animal, donor) within a group, and nothing in the design that says so."""
+    group = contrast.factor.split(":")[0]
+    names = parse_formula(design, samples).names
+    for name, factor in factors_of(samples).items():
+        values = samples.factors[name]
+        if factor.role != "pairing" or name in names or not facts.is_nested(values, samples.factors[group]):
+            continue
+        if factor.n_levels < len(values) and factor.n_levels > len(set(samples.factors[group])):
+            text = (
+                f"Some {name} levels have several samples within one {group} level, and {name} cannot be in the design "
+                f"beside {group}: they are counted as if they were independent, which makes p-values too small."
+            )
+            return [Caution(code="omics.repeated_samples", text=text)]
+    return []
 
 
 def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], groups: str, ignored: set[str]) -> None:

@@ -330,9 +330,11 @@ def test_no_bytes_are_a_surprise(data: bytes) -> None:
     try:
         table = read_table(data, name="noise")
     except AppError as error:
-        assert error.hint
+        said = error.hint
     else:
+        said = "read"
         assert len(table.heading) == table.frame.shape[1]
+    assert said
 
 
 @settings(max_examples=60, deadline=None)
@@ -344,3 +346,29 @@ def test_numbers_come_back_as_written(rows: list[list[int]], sep: str) -> None:
     text = table_text(gene_names(len(rows)), ["a1", "b1", "c1"], np.array(rows), sep=sep)
     table = parse_table(text, name="t")
     np.testing.assert_array_equal(table.frame[[1, 2, 3]].to_numpy(), np.array(rows))
+
+
+def test_genes_in_columns_are_turned_round(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(table_text(NAMES, GENES, COUNTS.T, sep=",", corner="sample"))
+    np.testing.assert_array_equal(read(path), COUNTS)
+
+
+def test_runs_of_one_sample_are_not_replicates(tmp_path: Path) -> None:
+    runs = [f"SRR90{n}" for n in range(6)]
+    (tmp_path / "counts.tsv").write_text(table_text(GENES, runs, COUNTS))
+    sheet = "Run,BioSample,treatment\n" + "".join(
+        f"{r},SAMN{at // 2},{'drug' if at > 3 else 'control'}\n" for at, r in enumerate(runs)
+    )
+    (tmp_path / "runs.csv").write_text(sheet)
+    inspection = inspect_data(tmp_path / "counts.tsv", tmp_path / "runs.csv")
+    assert "omics.technical_replicates" in {warning.code for warning in inspection.warnings if warning.blocks}
+
+
+def test_pandas_index_column_is_no_gene(tmp_path: Path) -> None:
+    path = tmp_path / "indexed.csv"
+    lines = ["," + ",".join(["gene", *NAMES])] + [
+        f"{at},{g}," + ",".join(map(str, row)) for at, (g, row) in enumerate(zip(GENES, COUNTS.tolist(), strict=True))
+    ]
+    path.write_text("\n".join(lines))
+    np.testing.assert_array_equal(read(path), COUNTS)

@@ -268,6 +268,19 @@ def test_expected_counts_are_rounded_and_said() -> None:
 def test_no_question_is_a_surprise(text: str) -> None:
     for found in (DRUG, CROSS):
         try:
-            plan_question(text, found)
+            said = plan_question(text, found).design
         except AppError as error:
-            assert error.hint
+            said = error.hint
+        assert said
+
+
+def test_several_samples_of_one_patient_are_said() -> None:
+    found = data(response="yes yes yes yes no no no no", patient="P1 P1 P2 P2 P3 P3 P4 P4")
+    plan = plan_question("yes versus no", found)
+    assert plan.design == "~ response"
+    assert "omics.repeated_samples" in {caution.code for caution in plan.warnings}
+
+
+def test_an_endless_question_is_refused() -> None:
+    with pytest.raises(UnclearQuestionError):
+        plan_question("JQ1 vs DMSO " * 1000, DRUG)
