@@ -46,6 +46,7 @@ class Life(QObject):
         super().__init__(app)
         self._app, self._instance, self._build = app, instance, build
         self.frame = Frame(window, Bridge(app), state)
+        self._done: asyncio.Future[int]
         self._is_quitting = False
         self._badge = 0
 
@@ -54,14 +55,15 @@ class Life(QObject):
         loop = qasync.QEventLoop(self._app)
         loop.set_default_executor(ThreadPoolExecutor(2, "window"))
         asyncio.set_event_loop(loop)
-        self._done: asyncio.Future[int] = loop.create_future()
-        for data in given:
-            self.frame.open_data(data)
         with loop:
-            return int(loop.run_until_complete(self._live()))
+            return int(loop.run_until_complete(self.live(given)))
 
-    async def _live(self) -> int:
-        frame, app = self.frame, self._app
+    async def live(self, given: Sequence[str]) -> int:
+        """The whole life, on the running loop."""
+        frame, app, loop = self.frame, self._app, asyncio.get_running_loop()
+        self._done = loop.create_future()
+        for data in given:
+            frame.open_data(data)
         self._instance.listen()
         self._instance.handedOver.connect(self._on_handed_over)
         app.fileOpened.connect(frame.open_data)
@@ -72,14 +74,17 @@ class Life(QObject):
         frame.bridge.jobChanged.connect(self._on_job)
         frame.actions.handle({"ui.quit": self._on_quit, "ui.show_about": self._on_about})
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._on_quit)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
+            loop.add_signal_handler(signal.SIGINT, self._on_quit)
+            loop.add_signal_handler(signal.SIGTERM, self._end)
         building = asyncio.wrap_future(_in_thread(self._build))
         frame.bridge.start(self._attach(building))
         try:
             return await self._done
         finally:
             await self._close(building)
+            with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.remove_signal_handler(signal.SIGINT)
+                loop.remove_signal_handler(signal.SIGTERM)
 
     # ---- the workbench ------------------------------------------------------------------------------------------
 

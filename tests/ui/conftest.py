@@ -25,6 +25,7 @@ from desktop.ui import theme
 from desktop.ui.bridge import Bridge
 from desktop.ui.first_paint import Window
 from desktop.ui.frame import Frame
+from desktop.ui.main_window import Application
 from desktop.ui.window_state import WindowState
 from desktop.workers.workbench import Workbench
 from tests.ui.quick_jobs import QUICK_STUDIO
@@ -44,6 +45,12 @@ def no_leaked_threads() -> Iterator[None]:
             return
         time.sleep(0.02)
     pytest.fail(f"threads left running: {left}")
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    """The window's own application class."""
+    return Application
 
 
 @pytest.fixture
