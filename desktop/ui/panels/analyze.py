@@ -66,8 +66,8 @@ class AnalyzePanel(Panel):
         self.setup.retried.connect(lambda: self._retry())
         self.setup.openRequested.connect(self.ask_for_file)
         self.setup.sampleRequested.connect(self.try_sample)
-        self.setup.design.model.undo_stack.indexChanged.connect(lambda _at: self.actionsChanged.emit())
-        self.setup.confirm.toggled.connect(lambda _on: self.actionsChanged.emit())
+        self.setup.design.model.undo_stack.indexChanged.connect(self.actionsChanged)
+        self.setup.stateChanged.connect(self.actionsChanged)
         self._warming = QTimer(self, singleShot=True, interval=WARM_UP_MS)
         self._warming.timeout.connect(lambda: self._bridge.start(self._prepare()))
         bridge.jobChanged.connect(self._on_job)
@@ -195,20 +195,22 @@ class AnalyzePanel(Panel):
         assert self._inspection is not None
         self._turn += 1
         turn = self._turn
-        self.setup.ask.setEnabled(False)
+        self._retry = lambda: self.ask(self.setup.question.text().strip())
+        self.setup.show_planning()
         try:
             plan = await self._bridge.call(plan_question, question, self._inspection, self.setup.table())
         except AppError as error:
             if turn == self._turn:
-                self._retry = lambda: self.ask(self.setup.question.text().strip())
                 self.setup.show_failure(to_fault(error))
-            return
-        if turn == self._turn:
-            self._show_plan(plan)
+        else:
+            if turn == self._turn:
+                self._show_plan(plan)
+        finally:
+            if turn == self._turn and not self._job_id:
+                self.setup.show_idle()
 
     def _show_plan(self, plan: Plan) -> None:
         self.setup.show_plan(plan)
-        self.actionsChanged.emit()
         self._bridge.start(self._review())
 
     async def _review(self) -> None:
@@ -218,7 +220,6 @@ class AnalyzePanel(Panel):
         review = await self._bridge.call(review_plan, plan, samples)
         if turn == self._turn:
             self.setup.show_review(review)
-            self.actionsChanged.emit()
 
     # ---- run ----------------------------------------------------------------------------------------------------
 
@@ -284,9 +285,12 @@ class AnalyzePanel(Panel):
 
     async def _prepare(self) -> None:
         """Have the results view ready before there are results: imports in a thread, widgets one at a time."""
+        import asyncio
+
         await self._bridge.read(_warm_up)
         view = self._made_view()
-        QTimer.singleShot(0, view, view.prepare)
+        await asyncio.sleep(0)
+        view.prepare()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -342,7 +346,7 @@ class AnalyzePanel(Panel):
     @property
     def results(self) -> ResultsView | None:
         """The results view, once there were results."""
-        return self._results
+        return self._results if self._run is not None else None
 
     def back_to_plan(self) -> None:
         """From the results to the plan they came from; the data are looked at again when need be."""

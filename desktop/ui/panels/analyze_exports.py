@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +130,8 @@ class RunExports(QObject):
 
 def copy_run(out_dir: Path, folder: Path) -> Path:
     """Copy a results folder into `folder` under a free name; returns the copy. Raises OSError."""
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "The folder is not there", str(folder))
     target, number = folder / out_dir.name, 2
     while target.exists():
         target, number = folder / f"{out_dir.name} {number}", number + 1

@@ -37,7 +37,8 @@ _CHECK_MS = 250  # after the last edit, before the plan is looked over
 
 class SetupPage(QWidget):
     """questionAsked(str); planEdited(), a moment after the last edit of plan or samples; runRequested();
-    stopRequested(); retried(); openRequested() and sampleRequested() from the empty state."""
+    stopRequested(); retried(); openRequested() and sampleRequested() from the empty state; stateChanged() when
+    something can be done now that could not before, or the other way round."""
 
     questionAsked = Signal(str)
     planEdited = Signal()
@@ -46,12 +47,14 @@ class SetupPage(QWidget):
     retried = Signal()
     openRequested = Signal()
     sampleRequested = Signal()
+    stateChanged = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._has_plan = False
         self._review = PlanReview()
         self._is_busy = False
+        self._is_unchecked = False  # edited since it was last looked over
         self.steps = StepsBar(("Data", "Design", "Plan", "Run"))
         self.steps.stepChosen.connect(self._scroll_to)
         self.question = QLineEdit(
@@ -97,7 +100,8 @@ class SetupPage(QWidget):
 
     def show_nothing(self) -> None:
         """No data yet."""
-        self._has_plan = False
+        self._has_plan, self._is_unchecked = False, False
+        self._checking.stop()
         for section in self._sections:
             section.hide()
         self.failure.hide()
@@ -131,18 +135,29 @@ class SetupPage(QWidget):
         self.steps.set_step(DESIGN, "here")
         self._update()
 
+    def show_planning(self) -> None:
+        """The question is being read."""
+        self._is_busy = True
+        self.failure.hide()
+        self.steps.set_step(PLAN, "here", "planning")
+        self._update()
+
     def show_plan(self, plan: Plan) -> None:
         """A plan to look over and edit."""
         self._has_plan = True
+        self._is_busy = False
         self.failure.hide()
         self.confirm.setChecked(False)
         self.plan.set_plan(plan, self.design.model.table())
         self._sections[PLAN].show()
         self.show_review(PlanReview(tuple(plan.warnings)))
+        self._is_unchecked = True
+        self._update()
 
     def show_review(self, review: PlanReview) -> None:
         """What was found in the plan as it is now."""
         self._review = review
+        self._is_unchecked = False
         self.cautions.show_cautions(review.cautions)
         self.confirm.setVisible(review.is_blocked)
         if review.fault is None:
@@ -178,8 +193,9 @@ class SetupPage(QWidget):
         """The last job did not end well."""
         self.show_idle()
         self.failure.show_failure(error)
-        if self.steps.is_here(RUN):
-            self.steps.set_step(RUN, "attention")
+        for step in (PLAN, RUN):
+            if self.steps.is_here(step):
+                self.steps.set_step(step, "attention")
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
@@ -190,7 +206,8 @@ class SetupPage(QWidget):
     def can_run(self) -> bool:
         """Whether the plan may run as it is."""
         answered = not self._review.is_blocked or self.confirm.isChecked()
-        return self._has_plan and not self._is_busy and self._review.fault is None and answered
+        is_ready = self._has_plan and not self._is_busy and not self._is_unchecked
+        return is_ready and self._review.fault is None and answered
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
@@ -208,8 +225,10 @@ class SetupPage(QWidget):
             self._on_edit()
 
     def _on_edit(self) -> None:
+        self._is_unchecked = True
         self.confirm.setChecked(False)
         self._checking.start()
+        self._update()
 
     def _on_ask(self) -> None:
         self.questionAsked.emit(self.question.text().strip())
@@ -217,6 +236,7 @@ class SetupPage(QWidget):
     def _update(self) -> None:
         self.run_button.setEnabled(self.can_run())
         self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
+        self.stateChanged.emit()
 
     def _scroll_to(self, step: int) -> None:
         if step == RUN:
