@@ -43,6 +43,7 @@ _PYTHON = ["python", "-I", "-S", "-B", LAUNCHER]
 _SCRIPT = ["python", "-I", "-B", "-u", "/input/analysis.py"]
 _Lost = (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
 EngineTrouble = (*_Lost, OSError)
+_in_use: set[str] = set()  # names of this process's open containers; set operations are atomic
 
 
 class _EngineLostError(Exception):
@@ -125,6 +126,7 @@ class DockerSandbox:
         spec = replace(spec, input_dir=str(folder / "input"), output_volume=name)
         labels = {**self._labels, **dict(spec.labels)}
         slot = Slot(name, name, folder, spec)
+        _in_use.add(name)
         try:
             with self._client() as client:
                 client.create_volume(name, driver="local", driver_opts=spec.volume_options(), labels=labels)
@@ -162,6 +164,7 @@ class DockerSandbox:
 
     def close_slot(self, slot: Slot) -> None:
         """Remove container, volume and folder. What an absent engine keeps, `reconcile` removes later."""
+        _in_use.discard(slot.container)
         try:
             with self._client() as client:
                 _remove(client, slot.container, slot.volume)
@@ -283,27 +286,25 @@ class DockerSandbox:
 
     # ---- what a crash left ---------------------------------------------------------------------------------------
 
-    def leftovers(self, *, owned_by_the_living: bool = False) -> list[tuple[str, str]]:
-        """(container, volume or "") of this data folder whose owner is gone, or all of them."""
+    def leftovers(self) -> list[str]:
+        """Names of this data folder's containers and volumes whose run is over or whose owner is gone."""
         filters = {"label": [f"{LABEL}.home={self._labels[f'{LABEL}.home']}"]}
-        found: dict[str, tuple[str, str]] = {}
+        owners: dict[str, str] = {}  # a container and its volume have the same name
         with self._client() as client:
             for volume in client.volumes(filters=filters)["Volumes"] or []:
-                if owned_by_the_living or not is_alive((volume["Labels"] or {}).get(f"{LABEL}.owner", "")):
-                    found[volume["Name"]] = (volume["Name"], volume["Name"])
+                owners[volume["Name"]] = (volume["Labels"] or {}).get(f"{LABEL}.owner", "")
             for container in client.containers(all=True, filters=filters):
-                name = container["Names"][0].lstrip("/")
-                if owned_by_the_living or not is_alive(container["Labels"].get(f"{LABEL}.owner", "")):
-                    found[name] = (name, name)
-        return sorted(found.values())
+                owners[container["Names"][0].lstrip("/")] = container["Labels"].get(f"{LABEL}.owner", "")
+        mine = self._labels[f"{LABEL}.owner"]
+        return sorted(n for n, o in owners.items() if (n not in _in_use if o == mine else not is_alive(o)))
 
     def reconcile(self) -> list[str]:
         """Remove what a crash of this application or of the engine left; returns the names."""
         left = self.leftovers()
         with self._client() as client:
-            for container, volume in left:
-                _remove(client, container, volume)
-        return [container for container, _ in left]
+            for name in left:
+                _remove(client, name, name)
+        return left
 
 
 class _Output:

@@ -51,6 +51,7 @@ class SandboxService:
         self._known: tuple[float, DockerSandbox | None] | None = None  # when it was asked for, and what was found
         self._pool: tuple[str, WarmPool] | None = None  # the engine's address, and its warm containers
         self._closing: set[asyncio.Task[None]] = set()
+        self._owes_reconcile = False  # an engine died under a run and may still hold its container
 
     # ---- the protocol --------------------------------------------------------------------------------------------
 
@@ -150,6 +151,9 @@ class SandboxService:
         if docker is None:
             message = "The Docker engine went away before the run started."
             raise NoSandboxError(message, hint=_GET_ONE)
+        if self._owes_reconcile:
+            await asyncio.to_thread(docker.reconcile)
+            self._owes_reconcile = False
         wanted = ContainerSpec.for_limits(self._settings().image, spec.limits)
         pool = self._warm(docker)
         opening = asyncio.create_task(asyncio.to_thread(pool.take, wanted))
@@ -159,7 +163,9 @@ class SandboxService:
             self._later(self._close_when_open(docker, opening))
             raise
         try:
-            return await docker.run(spec, slot, choice, on_line)
+            outcome = await docker.run(spec, slot, choice, on_line)
+            self._owes_reconcile |= outcome.status == "engine_lost"
+            return outcome
         finally:
             self._later(asyncio.to_thread(docker.close_slot, slot))
             if self._settings().warm:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,11 +92,7 @@ def adapter(tmp_path: Path, engine: Engine) -> Iterator[DockerSandbox]:
     """The container adapter alone, for tests that change the container's specification."""
     adapter = DockerSandbox(engine, tmp_path / "scratch", tmp_path)
     yield adapter
-    with contextlib.suppress(Exception):
-        for container, _ in adapter.leftovers(owned_by_the_living=True):
-            client = engine.client()
-            client.remove_container(container, force=True, v=True)
-            client.close()
+    assert adapter.leftovers() == []
 
 
 Runner = Callable[..., Awaitable[RunOutcome]]
