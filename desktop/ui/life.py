@@ -22,7 +22,6 @@ from desktop import __version__, studios
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobRecord, JobState
 from desktop.core.paths import resources_dir
-from desktop.core.ports import Sandbox
 from desktop.ui import notify, theme
 from desktop.ui.bridge import Bridge
 from desktop.ui.frame import Frame
@@ -200,11 +199,7 @@ class Life(QObject):
         bridge.start(self._show_machine())
 
     async def _show_machine(self) -> None:
-        """Isolation and network, for the status bar."""
-        workbench = self.frame.bridge.workbench
-        mode = workbench.settings.get("net").mode
-        words, detail = await self.frame.bridge.read(isolation_words, workbench.sandbox)
-        self.frame.show_machine(f"{words} · {NETWORK_WORDS.get(mode, mode)}", detail)
+        self.frame.show_machine(*await self.frame.bridge.read(machine_words, self.frame.bridge.workbench))
 
     def _on_about(self) -> None:
         self.frame.banner.show_notice(
@@ -216,13 +211,15 @@ NETWORK_WORDS = {"never": "offline", "ask": "network on request", "allow": "netw
 ISOLATION_WORDS = {"docker": "Docker sandbox", "os": "system sandbox", "process": "no sandbox"}
 
 
-def isolation_words(sandbox: Sandbox) -> tuple[str, str]:
-    """Which isolation a template's run would get now, in two words and in full. For a thread: it may ask Docker."""
+def machine_words(workbench: Workbench) -> tuple[str, str]:
+    """Isolation and network for the status bar: in a few words, and in full. For a thread: it may ask Docker."""
+    mode = workbench.settings.get("net").mode
     try:
-        choice = asyncio.run(sandbox.choose("auto", "template"))
+        choice = asyncio.run(workbench.sandbox.choose("auto", "template"))
+        words, detail = ISOLATION_WORDS[choice.kind], choice.detail
     except AppError as error:
-        return "no sandbox", str(error)
-    return ISOLATION_WORDS[choice.kind], choice.detail
+        words, detail = "no sandbox", str(error)
+    return f"{words} · {NETWORK_WORDS.get(mode, mode)}", detail
 
 
 def is_lost_by_quitting(job: JobRecord) -> bool:

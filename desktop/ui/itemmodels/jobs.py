@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
@@ -144,7 +145,8 @@ def subject_of(job: JobRecord) -> str:
 
 
 def _short(value: object) -> str:
-    return str(value).rstrip("/").rpartition("/")[2]
+    """A path's last two parts: "counts.csv.gz" alone says little."""
+    return "/".join(PurePath(str(value)).parts[-2:]).lstrip("/")
 
 
 def progress_words(job: JobRecord) -> str:

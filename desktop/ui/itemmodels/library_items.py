@@ -98,8 +98,8 @@ def _dataset(job: JobRecord, place: str, key: str, marks: Marks) -> LibraryItem:
             ("Why", str(found.get("why") or "")),
             ("Files found", str(len(found.get("files") or []))),
         ]
-    name = place.rstrip("/").rpartition("/")[2]
     is_local = "/" in place
+    name = "/".join(Path(place).parts[-2:]) if is_local else place
     is_gone = is_local and not Path(place).exists()
     return LibraryItem(
         key,

@@ -43,7 +43,7 @@ class LibraryPanel(Panel):
         self._marks = Marks.load(bridge.workbench.paths.home / "library.json")
         self._undo = QUndoStack(self)
         self._details: tuple[str, Details] = ("", Details())
-        self._recalled = ""
+        self._recalled, self._was_loaded = "", False
         self.list = LibraryList()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -70,9 +70,11 @@ class LibraryPanel(Panel):
 
     async def _load(self) -> None:
         self.list.load(await self._bridge.read(self._read))
-        if self._recalled:
+        if not self._was_loaded and self.list.model.items:
+            self._was_loaded = True
             self.list.select({self._recalled})
-            self._recalled = ""
+            if not self.list.selected:
+                self.list.select_first()
 
     def _read(self) -> list[LibraryItem]:
         """In a thread."""

@@ -140,6 +140,11 @@ class LibraryList(QWidget):
                 self.table.selectRow(line)
                 return
 
+    def select_first(self) -> None:
+        """Select the topmost item, if there is one."""
+        if self._shown.rowCount():
+            self.table.selectRow(0)
+
     @property
     def page_words(self) -> str:
         """The sentence of the empty state in front, or ""."""

@@ -39,6 +39,7 @@ class Sidebar(QListView):
         self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.setItemDelegate(_RowDelegate(self))
         self.setMinimumWidth(140)
+        self.setViewportMargins(0, 6, 0, 6)
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
         self._sections = {section.key: section for section in sections}
         self._rows: dict[str, QStandardItem] = {}
