@@ -151,6 +151,7 @@ def own_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnEngine]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops sockets that are refused
 async def test_a_killed_engine_is_noticed_and_reconciled(own_engine: OwnEngine, tmp_path: Path) -> None:
     (tmp_path / "given").mkdir()
     service = SandboxService(lambda: SandboxSettings(engine=own_engine.url, image="small:1"), Paths(tmp_path))

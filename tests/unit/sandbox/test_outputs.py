@@ -38,8 +38,7 @@ def test_regular_files_come_out_with_size_and_hash(source: Path, tmp_path: Path)
     collected = collect_folder(source, tmp_path / "out", LIMITS)
     assert names(collected) == ["figures/a.svg", "results.csv"]
     assert collected.outputs[1].bytes == 5
-    assert collected.outputs[1].sha256 == hashlib.sha256(b"gene
-").hexdigest()
+    assert collected.outputs[1].sha256 == hashlib.sha256(b"gene\n").hexdigest()
     assert (tmp_path / "out" / "figures" / "a.svg").read_bytes() == b"<svg/>"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "source"]
 
