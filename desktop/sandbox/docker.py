@@ -273,9 +273,12 @@ class DockerSandbox:
         """Freeze what still runs, then take the outputs out through the engine."""
         try:
             with self._client() as client:
-                if not client.inspect_container(slot.container)["State"]["Running"]:
+                try:
+                    client.pause(slot.container)
+                except docker.errors.APIError as error:
+                    if error.status_code != 409:  # it has ended, and its memory file system with it
+                        raise
                     return Collected(dropped=(("…", "the container ended before its outputs were collected"),))
-                client.pause(slot.container)
                 address = f"{client.base_url}/v{self.engine.api}/containers/{slot.container}/archive"
                 # as a plain request: the SDK's own get_archive cannot be ended before its end
                 with client.get(address, params={"path": "/output"}, stream=True, timeout=30) as answer:

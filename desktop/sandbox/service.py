@@ -51,6 +51,7 @@ class SandboxService:
         self._known: tuple[float, DockerSandbox | None] | None = None  # when it was asked for, and what was found
         self._pool: tuple[str, WarmPool] | None = None  # the engine's address, and its warm containers
         self._closing: set[asyncio.Task[None]] = set()
+        self._image: tuple[DockerSandbox, str, dict[str, str] | None] | None = None  # what is known of the image, where
         self._owes_reconcile = False  # an engine died under a run and may still hold its container
 
     # ---- the protocol --------------------------------------------------------------------------------------------
@@ -118,7 +119,9 @@ class SandboxService:
         if docker is None:
             return None, "No Docker engine answers on this machine."
         image = self._settings().image
-        facts = await asyncio.to_thread(docker.image_facts, image)
+        if self._image is None or self._image[:2] != (docker, image):
+            self._image = (docker, image, await asyncio.to_thread(docker.image_facts, image))
+        facts = self._image[2]
         if facts is None:
             return None, f"Docker answers, but the image {image} has not been built."
         engine = docker.engine
