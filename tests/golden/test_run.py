@@ -188,3 +188,17 @@ def test_the_script_declares_what_it_imports_and_nothing_of_benchtop(script: Pat
     declared = {line.partition("==")[0] for line in requirements(text)}
     assert declared == imported - sys.stdlib_module_names
     assert "desktop" not in imported
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.tile(some_counts()[:1], (6, 1)), id="all samples alike"),
+        pytest.param(some_counts(3, n_changed=1), id="three genes"),
+    ],
+)
+def test_data_with_little_in_it_still_ends_well(values: np.ndarray, tmp_path: Path) -> None:
+    plan = Plan(design="~ arm", contrast=Contrast(factor="arm", treated="drug", control="ctrl"))
+    done = finished_run(tmp_path / "run", values, two_groups(), plan)
+    assert len(pd.read_csv(done / "results.csv")) == values.shape[1]
+    assert "<h1" in (done / "report.html").read_text()

@@ -181,7 +181,8 @@ def draw_ma(results: pd.DataFrame, alpha: float, title: str) -> Figure:
                     mean[here], clipped[here], s=size, c=colour, marker=marker, lw=0, alpha=0.7, rasterized=many
                 )
     axes.axhline(0, color=INK, lw=0.7)
-    use_log_scale(axes.xaxis)
+    if len(mean):
+        use_log_scale(axes.xaxis)
     axes.set(xlabel="mean of normalised counts", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
     axes.set_title(shown(title, 70))
     return figure
@@ -287,16 +288,19 @@ def draw_dispersion(mean: Matrix, gene_wise: Matrix, fitted: Matrix, final: Matr
     """Dispersion of each gene before and after shrinking towards the fitted trend, log-log. All (G,)."""
     figure, axes = new_axes()
     seen = np.isfinite(gene_wise) & np.isfinite(fitted) & (mean > 0) & (gene_wise > 1e-7)
-    many = bool(seen.sum() > N_POINTS_AS_IMAGE)
-    axes.scatter(mean[seen], gene_wise[seen], s=3, c=PALE, lw=0, label="gene by itself", rasterized=many)
-    axes.scatter(mean[seen], final[seen], s=3, c="#56B4E9", lw=0, alpha=0.6, label="used", rasterized=many)
-    order = np.argsort(mean[seen])
-    axes.plot(mean[seen][order], fitted[seen][order], c=UP, lw=1.4, label="trend")
-    use_log_scale(axes.xaxis)
-    use_log_scale(axes.yaxis)
+    if seen.any():
+        many = bool(seen.sum() > N_POINTS_AS_IMAGE)
+        axes.scatter(mean[seen], gene_wise[seen], s=3, c=PALE, lw=0, label="gene by itself", rasterized=many)
+        axes.scatter(mean[seen], final[seen], s=3, c="#56B4E9", lw=0, alpha=0.6, label="used", rasterized=many)
+        order = np.argsort(mean[seen])
+        axes.plot(mean[seen][order], fitted[seen][order], c=UP, lw=1.4, label="trend")
+        use_log_scale(axes.xaxis)
+        use_log_scale(axes.yaxis)
+        axes.legend(loc="lower left")
+    else:
+        axes.text(0.5, 0.5, "no gene varies more than counting noise", ha="center", transform=axes.transAxes)
     axes.set(xlabel="mean of normalised counts", ylabel="dispersion")
     axes.set_title("Variability of the genes")
-    axes.legend(loc="lower left")
     return figure
 
 

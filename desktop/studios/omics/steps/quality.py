@@ -85,7 +85,7 @@ def principal_components(values: Matrix, n_components: int = 6) -> tuple[Matrix,
     """
     centred = values - values.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    n_kept = max(1, min(n_components, values.shape[0] - 1))
+    n_kept = max(1, min(n_components, values.shape[0] - 1, len(singular)))
     scores = (left * singular)[:, :n_kept]
     farthest = np.argmax(np.abs(np.round(scores, 9)), axis=0)
     signs = np.sign(scores[farthest, np.arange(n_kept)])

@@ -168,6 +168,8 @@ def main() -> None:
 
     tell(4, "Principal components")
     top = most_variable(transformed, N_TOP_GENES)
+    if len(top) < 2:
+        raise SystemExit("fewer than two genes differ between the samples, so there is nothing to analyse")
     scores, percent = principal_components(transformed[:, top])
     components = [f"PC{k + 1}" for k in range(scores.shape[1])]
     pca = pd.DataFrame(np.vstack([percent, scores]), columns=components)
@@ -196,6 +198,8 @@ def main() -> None:
         tell(5, "Fit the model")
         design, contrast = design_matrix(samples)
         enough = counts.sum(axis=0) >= MIN_TOTAL_COUNT
+        if not (enough & counts.any(axis=0)).any():
+            raise SystemExit(f"no gene has {max(1, MIN_TOTAL_COUNT)} reads over all samples, so none can be tested")
         fit = fit_counts(counts[:, enough], design, factors={"size_factors": factor_sizes})
 
         tell(6, "Test every gene")
