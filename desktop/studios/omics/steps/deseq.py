@@ -791,7 +791,7 @@ def fit_counts(
              counts; NoCommonGenes where size factors do not exist
     """
     counts = _checked_counts(counts)
-    x = _checked_design(design, len(counts))
+    x, turn = _centred(_checked_design(design, len(counts)))
     sizes, normalisation = _normalisation(counts, factors or {})
     n_samples, n_genes = counts.shape
     present = np.flatnonzero(counts.sum(axis=0) > 0)
@@ -846,8 +846,8 @@ def fit_counts(
         trend=trend,
         prior_variance=prior[0],
         residual_variance=prior[1],
-        beta=spread(stage.coefficients.beta),
-        covariance=spread(stage.coefficients.covariance),
+        beta=spread(turn @ stage.coefficients.beta),
+        covariance=spread(np.einsum("ij,jkg,lk->ilg", turn, stage.coefficients.covariance, turn, optimize=True)),
         fitted=spread(stage.coefficients.mu),
         log_likelihood=spread(stage.coefficients.log_likelihood),
         cooks=spread(cooks),
@@ -922,6 +922,20 @@ def _checked_design(design: pd.DataFrame, n_samples: int) -> Floats:
             "the design leaves no residual degrees of freedom: there are no replicates to estimate variation from"
         )
     return x
+
+
+def _centred(x: Floats) -> tuple[Floats, Floats]:
+    """The design with far covariates moved to zero, and the matrix that turns its coefficients into those of `x`.
+
+    A year as covariate pushes the intercept beyond every bound. Only covariates more than 20 standard deviations from
+    zero are moved: the path to the coefficients, and so agreement with R, depends on where the others are.
+    """
+    turn = np.eye(x.shape[1])
+    constant = np.flatnonzero((x == x[0]).all(axis=0) & (x[0] != 0))
+    if len(constant):
+        far = np.flatnonzero((np.abs(x.mean(axis=0)) > 20 * x.std(axis=0)) & (x.std(axis=0) > 0))
+        turn[constant[0], far] = -x[:, far].mean(axis=0) / x[0, constant[0]]
+    return x @ turn, turn
 
 
 def _normalisation(counts: NDArray[np.int64], factors: dict[str, Any]) -> tuple[Floats, Floats]:
@@ -1106,7 +1120,7 @@ def likelihood_ratio_test(
     if reduced.shape[1] == 1 and (reduced == reduced[0]).all():  # as R: the mean of normalised counts, not its refit
         small = _log_likelihood(y, nf * (y / nf).mean(axis=0), dispersion)
     else:
-        small = _fit_coefficients(y, nf, dispersion, reduced).log_likelihood
+        small = _fit_coefficients(y, nf, dispersion, _centred(reduced)[0]).log_likelihood
     stat = np.where(fit.all_zero, math.nan, 0.0)
     stat[tested] = 2.0 * (fit.log_likelihood[tested] - small)
     pvalue = stats.chi2.sf(stat, x.shape[1] - reduced.shape[1])
@@ -1197,15 +1211,15 @@ def shrink_lfc(fit: DeseqFit, contrast: Any) -> pd.DataFrame:
     contrast  (P,) as in `wald_test`; one that is not a single coefficient is made one by re-levelling the design
     returns   index 0..G-1: log2_fold_change (posterior mode), lfc_se (posterior standard deviation); NaN without reads
     """
-    weights = _checked_contrast(fit, contrast)
-    x = np.asarray(fit.design, dtype=np.float64)
+    x, back = _centred(np.asarray(fit.design, dtype=np.float64))
+    weights = _checked_contrast(fit, contrast) @ back
     pivot = int(np.abs(weights).argmax() if weights.max() <= 0 else weights.argmax())
     turn = np.eye(len(weights))
     turn[pivot] = weights
     x = x @ np.linalg.inv(turn)
     usable = np.flatnonzero(np.isfinite(fit.dispersion) & (fit.counts.sum(axis=0) > 0))
-    beta = turn @ fit.beta[:, usable]
-    variance = np.einsum("i,ijg,j->g", weights, fit.covariance[:, :, usable], weights)
+    beta = turn @ np.linalg.solve(back, fit.beta[:, usable])
+    variance = (_log2_change(fit, _checked_contrast(fit, contrast))[1][usable] / LOG2_E) ** 2
     scale = min(math.sqrt(_effect_variance(beta[pivot], variance)), 1.0)
     change, error = np.full(fit.base_mean.shape, math.nan), np.full(fit.base_mean.shape, math.nan)
     absorbed = np.zeros((x.shape[1], 1))  # no effect of the pivot: the other columns take over what they can
@@ -1356,7 +1370,7 @@ def vst(
 
 
 def _stabilised(counts: NDArray[np.int64], normalisation: Floats, trend: DispersionTrend) -> Floats:
-    q = counts / normalisation
+    q = np.asarray(counts / normalisation)
     if trend.kind == "parametric":
         a, e = trend.asymptotic, trend.extra_poisson
         return np.asarray(np.log2((1 + e + 2 * a * q + 2 * np.sqrt(a * q * (1 + e + a * q))) / (4 * a)))
@@ -1364,7 +1378,7 @@ def _stabilised(counts: NDArray[np.int64], normalisation: Floats, trend: Dispers
         a = trend.asymptotic
         return np.asarray((2 * np.arcsinh(np.sqrt(a * q)) - math.log(a) - math.log(4)) / math.log(2))
     grid = np.sinh(np.linspace(0.0, math.asinh(float(q.max())), 1000))[1:]
-    spread = trend.at(grid) * grid**2 + float((1.0 / normalisation).mean()) * grid
+    spread = np.minimum(trend.at(grid), 1e100) * grid**2 + float((1.0 / normalisation).mean()) * grid
     height = 1.0 / np.sqrt(spread)
     at = np.arcsinh((grid[1:] + grid[:-1]) / 2.0)
     area = np.cumsum(np.diff(grid) * (height[1:] + height[:-1]) / 2.0)
