@@ -98,6 +98,8 @@ def test_from_files_and_a_sentence_to_results(
         assert len(results.genes.gene_ids) == 400
         assert results.counts[2] > 20
         assert len(set(steps)) > 2
+        view.open_fold("Code")
+        view.open_fold("Log")
         assert view.folds.log.toPlainText().startswith("[step 1/")
         assert "def main" in view.folds.code.toPlainText()
         volcano = view.page("Volcano")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from PySide6.QtCore import Qt
@@ -23,6 +23,7 @@ class Folds(QStackedWidget):
         self.validation = QTextBrowser()
         self.validation.setOpenLinks(False)
         self.validation.setAccessibleName("Validation")
+        self._fill: dict[str, Callable[[], object]] = {}
         self.buttons: dict[str, QToolButton] = {}
         for name, page in zip(FOLDS, (self.code, self.log, self.validation), strict=True):
             self.addWidget(page)
@@ -38,18 +39,29 @@ class Folds(QStackedWidget):
         self.hide()
 
     def set_results(self, results: RunResults, log: Sequence[str]) -> None:
-        """Show a run's script, log and checks."""
-        self.code.set_code(results.code, results.findings)
-        self.log.set_lines(log)
-        self.validation.setHtml(validation_html(results))
+        """Show a run's script, log and checks; each is filled when it is opened."""
+        self._fill = {
+            "Code": lambda: self.code.set_code(results.code, results.findings),
+            "Log": lambda: self.log.set_lines(log),
+            "Validation": lambda: self.validation.setHtml(validation_html(results)),
+        }
+        for name, opener in self.buttons.items():
+            if opener.isChecked():
+                self._open(name)
 
     def _on_clicked(self, name: str, *, on: bool) -> None:
         for other, button in self.buttons.items():
             button.setChecked(on and other == name)
             arrow = Qt.ArrowType.DownArrow if button.isChecked() else Qt.ArrowType.RightArrow
             button.setArrowType(arrow)
-        self.setCurrentIndex(FOLDS.index(name))
+        if on:
+            self._open(name)
         self.setVisible(on)
+
+    def _open(self, name: str) -> None:
+        if (fill := self._fill.pop(name, None)) is not None:
+            fill()
+        self.setCurrentIndex(FOLDS.index(name))
 
 
 def validation_html(results: RunResults) -> str:
