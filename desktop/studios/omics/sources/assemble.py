@@ -14,7 +14,7 @@ from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import read_table
-from desktop.studios.omics.steps.design import propose_design
+from desktop.studios.omics.steps.design import cautions_of, propose_design
 from desktop.studios.omics.steps.factors import technical_replicates
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
 
@@ -43,7 +43,7 @@ def make_inspection(
     """
     _refuse_all_zero(table, samples)
     proposal = propose_design(samples)
-    cautions = [*cautions, *_say_replicates(samples)]
+    cautions = [*cautions, *_say_replicates(samples), *cautions_of(samples, proposal)]
     return Inspection(
         source=str(source),
         files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],

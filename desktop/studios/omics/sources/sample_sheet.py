@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from desktop.studios.omics.errors import SamplesDoNotMatchError, UnreadableTableError
+from desktop.studios.omics.errors import DuplicateIdError, SamplesDoNotMatchError, UnreadableTableError
 from desktop.studios.omics.schema import Caution, SampleTable
 from desktop.studios.omics.sources.tables import Table
-from desktop.studios.omics.steps.sample_match import Match, match_samples
+from desktop.studios.omics.steps.gene_ids import duplicated
+from desktop.studios.omics.steps.sample_match import Match, fold_name, match_samples
 from desktop.studios.omics.steps.sample_table import make_sample_table
 
 
@@ -58,6 +59,13 @@ def join_sheet(names: Sequence[str], columns: Mapping[str, Sequence[str]], *, sh
         )
     cautions: list[Caution] = []
     rows = list(columns[match.label])
+    twice = [name for name in duplicated(rows) if fold_name(name) in set(map(fold_name, names))]
+    if twice:
+        raise DuplicateIdError(
+            f"{sheet} lists {len(twice)} sample(s) more than once: {_some(twice)}.",
+            hint="Give each sample one row.",
+            samples=twice,
+        )
     if match.is_proposed:
         pairs = ", ".join(f"{names[column]} = {rows[row]}" for column, row in list(match.pairs.items())[:12])
         cautions.append(

@@ -185,6 +185,43 @@ def _best_group(samples: SampleTable, found: dict[str, Factor]) -> str | None:
     return best[1] if best else None
 
 
+def confounded_batches(samples: SampleTable, found: dict[str, Factor], contrast: Contrast) -> list[str]:
+    """Batches of which no level holds samples of both sides of the contrast."""
+    group = samples.factors[contrast.factor]
+    tied = []
+    for factor in found.values():
+        values = samples.factors[factor.name]
+        if factor.role != "batch" or factor.name == contrast.factor:
+            continue
+        sides = [
+            {value for value, level in zip(values, group, strict=True) if level == side}
+            for side in (contrast.treated, contrast.control)
+        ]
+        if all(sides) and not sides[0] & sides[1]:
+            tied.append(factor.name)
+    return tied
+
+
+def cautions_of(samples: SampleTable, proposal: DesignProposal) -> list[Caution]:
+    """What is weak in the groups that the samples suggest: few samples in a level, batches that change with them."""
+    if proposal.groups is None:
+        return []
+    sizes = samples.levels(proposal.groups)
+    cautions: list[Caution] = []
+    small = [f"{level} ({count})" for level, count in sizes.items() if count < 3]
+    if small:
+        text = f"Fewer than three samples of {proposal.groups} in {', '.join(small[:6])}: many true changes are missed."
+        cautions.append(Caution(code="omics.few_replicates", text=text))
+    control = proposal.reference or next(iter(sizes))
+    found = factors_of(samples)
+    for treated in sizes:
+        contrast = Contrast(factor=proposal.groups, treated=treated, control=control)
+        for name in confounded_batches(samples, found, contrast) if treated != control else []:
+            text = f"{name} cannot be told apart from {proposal.groups} between {treated} and {control}."
+            cautions.append(Caution(code="omics.confounded", text=text))
+    return cautions
+
+
 def level_counts(samples: SampleTable, factors: Sequence[str]) -> dict[tuple[str, ...], int]:
     """Samples in each combination of levels that occurs, in order of appearance."""
     for name in factors:
@@ -216,6 +253,14 @@ def check_design(samples: SampleTable, formula: str, contrast: Contrast | None) 
     factor = contrast.factor if contrast and ":" not in contrast.factor else None
     matrix, _, origin = model_matrix(samples, parsed, factor)
     rank = rank_of(matrix)
+    if factor is not None and contrast is not None:
+        sizes = samples.levels(factor)
+        if sizes[contrast.treated] == sizes[contrast.control] == 1:
+            raise TooFewReplicatesError(
+                f"{contrast.treated} and {contrast.control} have one sample each: their difference has no p-value.",
+                hint="At least one of the two needs replicates, better both with three.",
+                samples=2,
+            )
     if rank < matrix.shape[1]:
         _raise_confounded(samples, parsed, factor, matrix, origin, rank)
     residual = len(samples.samples) - rank

@@ -18,7 +18,7 @@ from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Re
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
 from desktop.studios.omics.steps.comparison import find_comparison
-from desktop.studios.omics.steps.design import blocks_for, check_design, read_formula
+from desktop.studios.omics.steps.design import blocks_for, check_design, confounded_batches, read_formula
 from desktop.studios.omics.steps.direction import Comparison
 from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import parse_formula
@@ -43,7 +43,8 @@ def plan_question(
              OneGroupError, TooFewReplicatesError, ConfoundedError, NotCountsError
     """
     reasons: list[Reason] = []
-    cautions = list(inspection.warnings)
+    again = ("omics.few_replicates", "omics.confounded")  # looked at anew, for this comparison
+    cautions = [caution for caution in inspection.warnings if caution.code not in again]
     if len(question) > _LONGEST:
         raise UnclearQuestionError(
             f"The question has {len(question):,} characters.",
@@ -279,7 +280,8 @@ def _formula(
         Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore")
         for name in sorted(ignored & set(found))
     ]
-    _refuse_confounded(samples, found, main[-1], ignored)
+    if not comparison.is_interaction:
+        _refuse_confounded(samples, found, comparison.contrast, ignored)
     open_factors = {name: factor for name, factor in found.items() if name not in {*ignored, *main[:-1]}}
     names: list[str] = []
     for block in blocks_for(samples, open_factors, main[-1], reasons):
@@ -381,22 +383,17 @@ def _repeated(samples: SampleTable, design: str, contrast: Contrast) -> list[Cau
     return []
 
 
-def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], groups: str, ignored: set[str]) -> None:
-    """A batch that changes exactly with the groups makes the comparison worthless, in the design or not."""
-    group = samples.factors[groups]
-    for factor in found.values():
-        if factor.role != "batch" or factor.name in ignored or factor.name == groups:
-            continue
-        values = samples.factors[factor.name]
-        if len(set(values)) < len(values) and facts.is_nested(group, values) and len(set(values)) > 1:
-            raise ConfoundedError(
-                (
-                    f"{factor.name} and {groups} cannot be told apart: every {groups} level was made in its own "
-                    f"{factor.name}."
-                ),
-                hint=f"No analysis can separate the two. To compare all the same, say so: --design '~ {groups}'.",
-                terms=[factor.name, groups],
-            )
+def _refuse_confounded(samples: SampleTable, found: dict[str, Factor], contrast: Contrast, ignored: set[str]) -> None:
+    """No batch holds both sides: the comparison is one of batches, whether or not the batch is in the design."""
+    tied = [name for name in confounded_batches(samples, found, contrast) if name not in ignored]
+    if tied:
+        name = tied[0]
+        raise ConfoundedError(
+            f"{name} and {contrast.factor} cannot be told apart: no {name} holds both {contrast.treated} and "
+            f"{contrast.control} samples.",
+            hint=f"No analysis can separate the two. To compare all the same, say so: --design '~ {contrast.factor}'.",
+            terms=[name, contrast.factor],
+        )
 
 
 def _once(cautions: list[Caution]) -> list[Caution]:

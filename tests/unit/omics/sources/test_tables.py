@@ -372,3 +372,19 @@ def test_pandas_index_column_is_no_gene(tmp_path: Path) -> None:
     ]
     path.write_text("\n".join(lines))
     np.testing.assert_array_equal(read(path), COUNTS)
+
+
+def test_a_sample_listed_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "counts.tsv").write_text(table_text(GENES, NAMES, COUNTS))
+    (tmp_path / "sheet.csv").write_text(SHEET + "drug_3,ctrl\n")
+    with pytest.raises(DuplicateIdError, match="drug_3"):
+        inspect_data(tmp_path / "counts.tsv", tmp_path / "sheet.csv")
+
+
+def test_weak_designs_are_said(tmp_path: Path) -> None:
+    (tmp_path / "counts.tsv").write_text(table_text(GENES, NAMES, COUNTS))
+    (tmp_path / "sheet.csv").write_text(
+        "sample,group,batch\n" + "".join(f"{n},{'wt' if at < 4 else 'ko'},{at // 2}\n" for at, n in enumerate(NAMES))
+    )
+    found = inspect_data(tmp_path / "counts.tsv", tmp_path / "sheet.csv")
+    assert {"omics.few_replicates", "omics.confounded"} <= {warning.code for warning in found.warnings}

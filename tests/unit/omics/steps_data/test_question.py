@@ -226,6 +226,8 @@ def test_kind(question: str, kind: str) -> None:
         (data(group="wt ko"), "ko vs wt", TooFewReplicatesError),
         (data(group="wt wt wt ko ko ko", batch="1 1 1 2 2 2"), "ko vs wt", ConfoundedError),
         (data(group="wt wt wt ko ko ko", batch="1 1 1 2 2 2"), "ko vs wt adjusting for batch", ConfoundedError),
+        (data(group="wt wt wt ko ko ko", batch="1 1 2 3 3 4"), "ko vs wt", ConfoundedError),
+        (data(group="wt wt wt ko kd"), "ko vs kd", TooFewReplicatesError),
         (data("tpm", group="wt wt wt ko ko ko"), "ko vs wt", NotCountsError),
         (data("fpkm", group="wt wt wt ko ko ko"), "ko vs wt", NotCountsError),
         (
