@@ -78,9 +78,9 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     html.filters["number"] = lambda number: html_number(number, view.manifest.get("files", {}))
     _write(view, "report.html", html.get_template("report.html.j2").render(content))
     markdown = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_markdown)
-    notes: dict[tuple[str, str], int] = {}
-    markdown.filters["number"] = lambda number: _noted(number, notes)
-    markdown.globals["notes"] = notes
+    noted: dict[tuple[str, str], str] = {}
+    markdown.filters["number"] = lambda number: _noted(number, noted)
+    markdown.globals["noted"] = noted
     _write(view, "report.md", markdown.get_template("report.md.j2").render(content))
     return plain(answer)
 
@@ -275,11 +275,12 @@ def _markdown(value: Any) -> Any:
     return re.sub(r"\s+", " ", value).translate(_MARKDOWN_SIGNS)
 
 
-def _noted(part: Number | str, notes: dict[tuple[str, str], int]) -> Markup | str:
+def _noted(part: Number | str, noted: dict[tuple[str, str], str]) -> str:
+    """The number's text; where it stands goes into the table at the end."""
     if isinstance(part, str):
         return part
-    note = notes.setdefault((part.file, part.where), len(notes) + 1)
-    return Markup(f"{_markdown(part.text)}[^{note}]")
+    noted[part.file, part.where] = part.text
+    return part.text
 
 
 def _write(view: RunView, name: str, text: str) -> None:
