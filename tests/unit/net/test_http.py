@@ -115,6 +115,10 @@ async def test_a_redirect_may_not_leave_the_destination(server: GeoServer, make_
     [
         pytest.param(Fault(status=429, headers={"Retry-After": "0"}, times=2), id="429 with Retry-After"),
         pytest.param(Fault(status=503, times=2), id="503"),
+        pytest.param(
+            Fault(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, times=1),
+            id="503 with a date that is past",
+        ),
         pytest.param(Fault(status=502, times=1), id="502"),
         pytest.param(Fault(cut_after=100_000, times=2), id="truncated"),
         pytest.param(Fault(cut_after=70_000, reset=True, times=1), id="reset"),
