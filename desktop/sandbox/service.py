@@ -239,7 +239,9 @@ class SandboxService:
         def from_thread(line: str) -> None:
             loop.call_soon_threadsafe(on_line, line)
 
-        return await asyncio.to_thread(build_image, docker.engine, self._settings().image, base, from_thread)
+        image_id = await asyncio.to_thread(build_image, docker.engine, self._settings().image, base, from_thread)
+        self._known = None
+        return image_id
 
     async def self_test(self, wish: IsolationWish = "auto") -> tuple[IsolationChoice, list[ProofStep]]:
         """Try on this machine what must not work; every step must have passed. Raises NoSandboxError."""

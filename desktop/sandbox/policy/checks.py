@@ -152,6 +152,8 @@ class Checks:
         parent = placed.parent
         is_called = isinstance(parent, ast.Call) and parent.func is node
         if name in self._rules.refused_builtins:
+            if home is not None and name in self._rules.shadowable_builtins:
+                return
             if name == "vars" and is_called and isinstance(parent, ast.Call) and self._is_arguments(parent, scope):
                 return
             self._refused_builtin(name, node)

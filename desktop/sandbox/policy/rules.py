@@ -31,6 +31,7 @@ class Rules:
     max_depth: int
     max_findings: int
     refused_builtins: Mapping[str, str]
+    shadowable_builtins: frozenset[str]
     call_only_builtins: frozenset[str]
     readable_dunders: frozenset[str]
     definable_dunders: frozenset[str]
@@ -74,6 +75,7 @@ def load_rules() -> Rules:
         max_depth=limits["depth"],
         max_findings=limits["findings"],
         refused_builtins=raw["refused_builtins"],
+        shadowable_builtins=frozenset(raw["shadowable_builtins"]),
         call_only_builtins=frozenset(raw["call_only_builtins"]),
         readable_dunders=frozenset(raw["readable_dunders"]),
         definable_dunders=frozenset(raw["definable_dunders"]),

@@ -2,6 +2,49 @@
 
 # fmt: off
 ORDINARY: dict[str, str] = {
+"shadowed_names": '''
+import asyncio, yaml
+import numpy as np, pandas as pd
+from packaging.version import Version
+from typing_extensions import Self
+input = pd.DataFrame({"gc": [0.4], "signal": [1.0]})
+license = "CC0"; help = "see the methods"
+print(input.head(), license, help, input.gc.mean(), input.signal.sum(), np.eye(3).trace(), np.trace(np.eye(2)))
+config = yaml.safe_load("alpha: 0.05"); print(yaml.safe_dump(config), Version(pd.__version__) >= Version("2"))
+view = memoryview(b"abc"); print(bytes(view))
+async def one(n):
+    await asyncio.sleep(0)
+    return n
+async def main():
+    return await asyncio.gather(*(one(i) for i in range(3)))
+print(asyncio.run(main()))
+''',
+"frames_and_counts": '''
+import pandas as pd, numpy as np
+from pathlib import Path
+def load_counts(path: Path) -> pd.DataFrame:
+    df = pd.read_csv(path, sep="\\t", index_col=0)
+    if df.index.duplicated().any():
+        raise ValueError("duplicate genes")
+    return df.loc[df.sum(axis=1) > 0]
+def normalise(counts):
+    return np.log2(counts.div(counts.sum(axis=0), axis=1) * 1e6 + 1)
+def volcano(ax, res, *, alpha=0.05, lfc=1.0, **kw):
+    up = res.query("padj < @alpha and log2FoldChange > @lfc")
+    down = res.query(f"padj < {alpha} and log2FoldChange < {-lfc}")
+    for name, part in {"up": up, "down": down}.items():
+        ax.scatter(part["log2FoldChange"], -np.log10(part["padj"]), label=f"{name} (n={len(part):,})", **kw)
+RES = {}
+for condition in ("a", "b"):
+    key = "_".join([condition, "vs", "ctrl"])
+    RES[key] = pd.DataFrame({"padj": [0.1], "log2FoldChange": [2.0]})
+summary = {k: {"n": int((v["padj"] < 0.05).sum())} for k, v in RES.items()}
+wide = pd.concat(RES, names=["contrast"]).reset_index(level=0).pivot_table(index="contrast", values="padj", aggfunc="mean")
+top = sorted(summary.items(), key=lambda kv: kv[1]["n"], reverse=True)[:10]
+print(wide.to_markdown() if hasattr(wide, "to_markdown") and False else wide, top)
+merged = RES["a_vs_ctrl"].merge(RES["b_vs_ctrl"], left_index=True, right_index=True, suffixes=("_a", "_b"))
+merged.assign(z=lambda d: d["padj_a"] - d["padj_b"]).rename(columns=str.upper).to_csv("merged.csv")
+''',
 "argparse_main": '''
 import argparse, sys
 from pathlib import Path
