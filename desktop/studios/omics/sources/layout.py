@@ -88,14 +88,7 @@ def find_layout(rows: Sequence[Sequence[str]]) -> Layout | None:
     numeric = [sum(is_number(cell) for cell in row) for row in rows]
     body = [count for count, row in zip(numeric, rows, strict=True) if len(row) == width][len(rows) // 5 :]
     typical = median(body) if body else 0
-    first = next(
-        (
-            at
-            for at, row in enumerate(rows)
-            if len(row) in (width, width - 1) and _filled(row) >= max(2, 0.6 * width) - 1
-        ),
-        None,
-    )
+    first = next((at for at, row in enumerate(rows) if _may_be_heading(row, width)), None)
     if first is None:
         return None
     if typical >= 1 and numeric[first] >= 0.5 * typical and not _is_numbered_heading(rows, first, width):
@@ -112,6 +105,15 @@ def find_layout(rows: Sequence[Sequence[str]]) -> Layout | None:
         last_empty = all(not row[-1].strip() for row in rows[head + 1 :] if len(row) == width)
         heading = [*heading, ""] if last_empty else ["", *heading]
     return Layout(heading, head + 1, width, is_made=False, title_rows=head)
+
+
+def _may_be_heading(row: Sequence[str], width: int) -> bool:
+    """As wide as the table (R leaves the corner out), with most cells filled; a title fills one."""
+    if len(row) == width - 1:
+        return _filled(row) >= max(1, 0.6 * (width - 1))
+    return len(row) == width and (
+        _filled(row) >= max(2, 0.6 * width) or (not row[0].strip() and _filled(row) == width - 1)
+    )
 
 
 def _filled(row: Sequence[str]) -> int:

@@ -207,8 +207,7 @@ def _refuse_not_counts(inspection: Inspection) -> None:
     }.get(inspection.value_type, "values that are not reads")
     raise NotCountsError(
         f"The table holds {what}, and this analysis needs raw read counts. {inspection.why}".strip(),
-        hint="Give the table of raw counts (whole numbers, as featureCounts, HTSeq or STAR write them). "
-        "A PCA or a heatmap can be asked for without counts.",
+        hint="Give the table of raw counts (whole numbers, as featureCounts, HTSeq or STAR write them).",
         value_type=inspection.value_type,
     )
 

@@ -115,14 +115,14 @@ def factors_from_names(names: Sequence[str]) -> dict[str, list[str]]:
         useful = [place for place in places if 1 < len(set(place)) < len(names)]
         if len(useful) == len(places) and _distinct_partitions(useful):
             for number, place in enumerate(useful):
-                found[_place_name(place, number, useful)] = place
+                found[_named(place, number, useful, parts)] = place
         elif useful:
             joined = ["_".join(words) for words in varying]
             if 1 < len(set(joined)) < len(names):
                 found["condition"] = joined
             else:
                 for number, place in enumerate(_distinct(useful)):
-                    found[_place_name(place, number, useful)] = place
+                    found[_named(place, number, useful, parts)] = place
     else:
         joined = ["_".join(words) for words in varying]
         if any(joined) and 1 < len(set(joined)) < len(names):
@@ -158,6 +158,17 @@ def _distinct(places: Sequence[list[str]]) -> list[list[str]]:
     return list(seen.values())
 
 
+def _named(place: Sequence[str], number: int, places: Sequence[Sequence[str]], parts: Sequence[Sequence[str]]) -> str:
+    """`_place_name`; a bare number is what the word before it says ("patient 3"), else a replicate's number."""
+    if not all(re.fullmatch(r"\d{1,3}", value) for value in place):
+        return _place_name(place, number, places)
+    at = list(parts[0]).index(place[0])
+    before = parts[0][at - 1].lower() if at else ""
+    return (
+        before if vocabulary().has("pairing_names", before) or vocabulary().has("batch_names", before) else "replicate"
+    )
+
+
 def _place_name(place: Sequence[str], number: int, places: Sequence[Sequence[str]]) -> str:
     """What a varying word of the names is called: "condition" for the one with a control word, else by its place."""
     words = vocabulary()
@@ -169,7 +180,7 @@ def _place_name(place: Sequence[str], number: int, places: Sequence[Sequence[str
     main = with_control[0] if with_control else min(range(len(places)), key=lambda at: len(set(places[at])))
     if number == main:
         return "condition"
-    if all(re.fullmatch(r"[dDtT]?(ay)?\d+(h|hr|hrs|d|min|wk|w)?", value) for value in place):
+    if all(re.fullmatch(r"[dDtT](ay)?\d+|\d+(h|hr|hrs|hpi|d|dpi|min|wk|w|mo)", value) for value in place):
         return "time"
     if all(words.has("sex_levels", value) for value in place):
         return "sex"

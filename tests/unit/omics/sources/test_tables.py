@@ -8,6 +8,7 @@ import lzma
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -388,3 +389,27 @@ def test_weak_designs_are_said(tmp_path: Path) -> None:
     )
     found = inspect_data(tmp_path / "counts.tsv", tmp_path / "sheet.csv")
     assert {"omics.few_replicates", "omics.confounded"} <= {warning.code for warning in found.warnings}
+
+
+def test_sheet_in_a_workbook_with_a_title(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    page = book.active
+    assert page is not None
+    for row in [
+        ["Samples of the study"],
+        [],
+        ["Sample ID", "Treatment (24h)", "Donor #"],
+        *([n, n.split("_")[0], int(n[-1])] for n in NAMES),
+    ]:
+        page.append(row)
+    book.save(tmp_path / "sheet.xlsx")
+    (tmp_path / "counts.tsv").write_text(table_text(GENES, NAMES, COUNTS))
+    found = inspect_data(tmp_path / "counts.tsv", tmp_path / "sheet.xlsx")
+    assert found.samples.factors == {"Treatment_24h": ["ctrl"] * 3 + ["drug"] * 3, "Donor": ["1", "2", "3"] * 2}
+    assert found.proposal.formula == "~ Donor + Treatment_24h"
+
+
+def test_numbers_in_column_names_only_count_samples(tmp_path: Path) -> None:
+    path = tmp_path / "counts.tsv"
+    path.write_text(table_text(GENES, ["WT.1.R1", "WT.2.R1", "WT.3.R1", "KO.1.R1", "KO.2.R1", "KO.3.R1"], COUNTS))
+    assert inspect_data(path).proposal.formula == "~ condition"

@@ -223,6 +223,8 @@ def test_subset() -> None:
         (["N61311_untreated", "N61311_Dex", "N052611_untreated", "N052611_Dex"], {"condition": "untreated Dex untreated Dex"}),
         (["S2 Untreated-1 (single-read)", "S2 Untreated-2 (paired-end)", "S2 RNAi-1 (single-read)", "S2 RNAi-2 (paired-end)"], {"condition": "Untreated Untreated RNAi RNAi", "type": "single-read paired-end single-read paired-end"}),
         (["SRR1", "SRR2", "SRR3", "SRR4"], {}),
+        (["patient 1 tumor", "patient 1 normal", "patient 2 tumor", "patient 2 normal"], {"patient": "1 1 2 2", "condition": "tumor normal tumor normal"}),
+        (["WT.1.R1", "WT.2.R1", "KO.1.R1", "KO.2.R1"], {"condition": "WT WT KO KO", "replicate": "1 2 1 2"}),
         (["a", "b", "c", "d"], {}),
         (["shCtrl-A_rep1", "shCtrl-A_rep2", "shMYC-A_rep1", "shMYC-A_rep2"], {"condition": "shCtrl shCtrl shMYC shMYC"}),
         (["mock_24h_1", "mock_24h_2", "inf_24h_1", "inf_24h_2", "mock_48h_1", "mock_48h_2", "inf_48h_1", "inf_48h_2"], {"condition": "mock mock inf inf mock mock inf inf", "time": "24h 24h 24h 24h 48h 48h 48h 48h"}),
