@@ -254,4 +254,15 @@ def _settings_commands(house: House) -> typer.Typer:
 
         return machine.settings_show(house, as_json=json)
 
+    @settings.command("key")
+    def key(
+        name: Annotated[str, typer.Argument(metavar="NAME", help="Such as ncbi_api_key.")],
+        delete: Annotated[bool, typer.Option("--delete", help="Remove it instead.")] = False,
+        json: Json = False,
+    ) -> int:
+        """Keep a key in the system's keychain; it is asked for, or read from standard input, never an argument."""
+        from desktop.cli import machine
+
+        return machine.settings_key(house, name, is_deleted=delete, as_json=json)
+
     return settings

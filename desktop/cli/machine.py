@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desktop.cli.output import BAD_INPUT, CANCELLED, DONE, FAILED, print_json, stderr_console, stdout_console
+from desktop.cli.output import (
+    BAD_INPUT,
+    CANCELLED,
+    DONE,
+    FAILED,
+    CommandError,
+    print_json,
+    stderr_console,
+    stdout_console,
+)
 from desktop.core.errors import InputError
 from desktop.core.ports import IsolationWish, Limits, RunOutcome, RunSpec
 
@@ -161,6 +172,22 @@ def settings_show(house: House, *, as_json: bool) -> int:
         out.print(f"{field.section}.{field.field} = {field.current!r}", markup=False)
     if fault:
         stderr_console().print(f"Fault: {fault}", style="red", markup=False)
+    return DONE
+
+
+def settings_key(house: House, name: str, *, is_deleted: bool, as_json: bool) -> int:
+    """Store or remove a secret; its value is never printed."""
+    with house.open_bench(may_stand_beside=True, start=False) as bench:
+        secrets = bench.workbench.secrets
+        if is_deleted:
+            secrets.delete(name)
+        else:
+            value = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+            if not value.strip():
+                raise CommandError("No key was given.", hint="Type it when asked, or pipe it in on one line.")
+            secrets.set(name, value.strip())
+    said = "removed" if is_deleted else "kept in the keychain"
+    print_json({"name": name, "state": said}) if as_json else stdout_console().print(f"{name}: {said}", markup=False)
     return DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -244,6 +245,20 @@ def test_a_person_sees_what_was_found(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "counts table" in shown
     assert "~ condition" in shown
+
+
+def test_a_key_is_never_kept_outside_a_keychain(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    from keyring.backends import fail
+
+    monkeypatch.setattr("desktop.net.secrets._system_backend", fail.Keyring)
+    monkeypatch.setattr("sys.stdin", io.StringIO("s3cret-key\n"))
+    code, _, error = run(capsys, "settings", "key", "ncbi_api_key")
+    assert (code, error["code"]) == (2, "net.no_keychain")
+    assert all(b"s3cret-key" not in path.read_bytes() for path in home.rglob("*") if path.is_file())
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert run(capsys, "settings", "key", "ncbi_api_key")[2]["code"] == "cli.usage"
 
 
 def test_a_mistake_of_ours_is_a_sentence_and_a_log(
