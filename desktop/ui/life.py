@@ -25,6 +25,7 @@ from desktop.core.paths import resources_dir
 from desktop.ui import notify, theme
 from desktop.ui.bridge import Bridge
 from desktop.ui.frame import Frame
+from desktop.ui.garbage import WindowCollector
 from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.sheet import ask_yes
 
@@ -45,6 +46,7 @@ class Life(QObject):
         super().__init__(app)
         self._app, self._instance, self._build = app, instance, build
         self.frame = Frame(window, Bridge(app), state)
+        self._collector = WindowCollector(app)
         self._done: asyncio.Future[int]
         self._is_quitting = False
         self._badge = 0
@@ -130,6 +132,7 @@ class Life(QObject):
             workbench = await building
             await asyncio.wrap_future(_in_thread(workbench.close))
         self._instance.release()
+        self._collector.stop()
 
     # ---- quitting -----------------------------------------------------------------------------------------------
 
