@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from desktop.studios.omics.schema import SampleTable
-from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, vocabulary
+from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, spell_alleles, vocabulary
 
 Role = Literal["group", "batch", "pairing", "replicate", "sex", "numeric", "identity", "constant", "technical"]
 
@@ -135,6 +135,7 @@ def _ends_in(name: str, which: str) -> bool:
 def control_rank(level: str) -> int | None:
     """How good a control this level is (0 is best), None if nothing says that it is one."""
     words = vocabulary()
+    level = spell_alleles(level)
     rank = words.rank("control_levels", level)
     if rank is None and re.search(r"[a-z]", level.lower()):
         bare = re.sub(r"[\d_\W]+$", "", level)

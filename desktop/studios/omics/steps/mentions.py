@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from desktop.studios.omics.schema import SampleTable
 from desktop.studios.omics.steps.factors import Factor, is_number
-from desktop.studios.omics.steps.vocabulary import vocabulary, words
+from desktop.studios.omics.steps.vocabulary import spell_alleles, vocabulary, words
 
 _TOKEN = re.compile(r"[^\W_]+(?:[.][0-9]+)?")
 
@@ -38,7 +38,7 @@ class Mention:
 
 def tokens_of(question: str) -> list[Token]:
     """The words of the question."""
-    text = question.replace("’", "'")
+    text = spell_alleles(question.replace("’", "'"))
     return [Token(match.group().lower(), match.group(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
 
 
@@ -52,14 +52,16 @@ def find_mentions(question: str, samples: SampleTable, factors: dict[str, Factor
     tokens = tokens_of(question)
     found: list[Mention] = []
     usable = {name: factor for name, factor in factors.items() if factor.role not in ("identity", "technical")}
-    shared = Counter(word for name in usable for level in samples.levels(name) for word in set(words(level)))
     for name in usable:
         levels = list(samples.levels(name))
         own = Counter(word for level in levels for word in set(_parts(level)))
+        alike = Counter(joined(level) for level in levels)
         for level in levels:
+            if alike[joined(level)] > 1:  # told apart by signs alone: "CD4+" and "CD4-"
+                found += _literal_mentions(question, tokens, name, level)
+                continue
             found += _level_mentions(tokens, name, level, own, len(levels))
         found += _factor_mentions(tokens, name, factors[name])
-    del shared
     return _without_overlaps(found)
 
 
@@ -81,12 +83,12 @@ def _covers(other: Mention, mention: Mention) -> bool:
 
 
 def _parts(level: str) -> list[str]:
-    return re.findall(r"[^\W_]+", level.lower())
+    return re.findall(r"[^\W_]+", spell_alleles(level).lower())
 
 
 def joined(text: str) -> str:
     """Letters and digits only, with times written one way ("day 7" and "7 days" are "7d")."""
-    return _time("".join(re.findall(r"[^\W_]+", text.lower())))
+    return _time("".join(re.findall(r"[^\W_]+", spell_alleles(text).lower())))
 
 
 def _time(text: str) -> str:
@@ -125,6 +127,16 @@ def _level_mentions(tokens: list[Token], factor: str, level: str, own: Counter[s
                 strength = _word_strength(tokens[first].text, level, own)
             if strength and not _is_negated(tokens, first, level):
                 found.append(Mention(factor, level, first, last, tokens[first].start, tokens[last].end, strength))
+    return found
+
+
+def _literal_mentions(question: str, tokens: list[Token], factor: str, level: str) -> list[Mention]:
+    """The level as it is written, signs included."""
+    found = []
+    for match in re.finditer(rf"(?<![\w+-]){re.escape(level.lower())}(?![\w+-])", question.lower()):
+        inside = [at for at, token in enumerate(tokens) if match.start() <= token.start < match.end()]
+        if inside:
+            found.append(Mention(factor, level, inside[0], inside[-1], match.start(), match.end(), 3.0))
     return found
 
 

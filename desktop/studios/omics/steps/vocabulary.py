@@ -25,6 +25,17 @@ def fold(text: str) -> str:
     return _NOT_WORD.sub(" ", text).strip(" .")
 
 
+_ALLELES = (("-/-", " ko"), ("+/+", " wt"), ("+/-", " ht"), ("-/+", " ht"))
+
+
+def spell_alleles(text: str) -> str:
+    """ "Ldlr-/-" as "Ldlr ko", "+/+" as "wt", "+/-" as "ht"; of the same length, so places stay right."""
+    text = text.replace("\u2212", "-").replace("\u2013", "-")
+    for sign, word in _ALLELES:
+        text = text.replace(sign, word)
+    return text
+
+
 def words(text: str) -> list[str]:
     """The words of a folded text."""
     return [word.strip(".") for word in fold(text).split() if word.strip(".")]

@@ -51,6 +51,8 @@ GENERIC = data(
     type="single_read paired_end paired_end single_read paired_end paired_end",
 )
 SEX = data(sex="male male male female female female", group="a b a b a b")
+ALLELES = data(genotype="Ldlr+/+ Ldlr+/+ Ldlr+/+ Ldlr-/- Ldlr-/- Ldlr-/-")
+SIGNS = data(cell="CD4+ CD4+ CD4+ CD4- CD4- CD4-")
 MUTANT = data(genotype="null null null wt wt wt")
 
 
@@ -80,6 +82,12 @@ MUTANT = data(genotype="null null null wt wt wt")
         (GENERIC, "treated vs untreated, ignoring the library type", "~ condition", "treated/untreated"),
         (MUTANT, "Which genes are different in the null mutants compared with wild type?", "~ genotype", "null/wt"),
         (MUTANT, "wild-type versus knockout", "~ genotype", "null/wt"),
+        # levels told apart by signs
+        (ALLELES, "Ldlr-/- vs Ldlr+/+", "~ genotype", "Ldlr-/-/Ldlr+/+"),
+        (ALLELES, "Ldlr knockout compared with wild type", "~ genotype", "Ldlr-/-/Ldlr+/+"),
+        (ALLELES, "What does loss of Ldlr do in -/- mice?", "~ genotype", "Ldlr-/-/Ldlr+/+"),
+        (SIGNS, "CD4- versus CD4+", "~ cell", "CD4-/CD4+"),
+        (SIGNS, "genes higher in CD4+ than in CD4-", "~ cell", "CD4+/CD4-"),
         # pairing and adjustment
         (PAIRED, "Which genes differ between tumor and normal?", "~ patient + tissue", "tumor/normal"),
         (PAIRED, "tumour versus normal tissue, paired by patient", "~ patient + tissue", "tumor/normal"),
