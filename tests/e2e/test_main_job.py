@@ -23,7 +23,7 @@ from desktop.core.jobs import JobRecord, JobState
 from desktop.core.paths import Paths
 from desktop.sandbox import bubblewrap, seatbelt
 from desktop.studios.omics import queries
-from desktop.studios.omics.schema import Plan
+from desktop.studios.omics.schema import Inspection, Plan
 from desktop.workers.workbench import Workbench
 from tests.stand_ins.finished_run import some_counts
 
@@ -299,22 +299,34 @@ def test_bad_input_is_told_before_anything_runs(
     assert leftovers(bench) == []
 
 
-def test_a_blocking_caution_waits_for_a_person(bench: Workbench, tmp_path: Path) -> None:
-    """Values that look like a log scale cannot be tested as counts, whoever asks."""
-    rows = ["gene_id,a1,a2,b1,b2"] + [
-        f"g{k},{k % 9 + 0.5},{k % 7 + 0.25},{k % 5 + 0.1},{k % 3 + 0.7}" for k in range(300)
-    ]
+def test_a_blocking_caution_waits_for_a_person(bench: Workbench, small: dict[str, str]) -> None:
+    """Names that only nearly match are a proposal: nothing runs on it until somebody has said yes."""
+    sheet = Path(small["samples"])
+    header, *rows = sheet.read_text().splitlines()
+    sheet.write_text("\n".join([header, *(row.replace(",", "fb,", 1) for row in rows)]))
+    question = "Which genes differ between drug and control?"
+    job = run(bench, **small, question=question, isolation="process")
+    assert job.error is not None
+    assert job.error.code == "omics.needs_answer"
+    inspection = Inspection.model_validate(
+        bench.runtime.wait(bench.runtime.submit("omics.inspect_data", small), 60).result
+    )
+    plan = queries.make_plan(question, inspection)
+    confirmed = run(bench, **small, plan=plan.model_dump(mode="json"), isolation="process")
+    assert confirmed.state is JobState.DONE, confirmed.error
+    trail = bench.store.read("SELECT what, by FROM audit WHERE job_id = ? ORDER BY seq", [confirmed.id])
+    assert ("go on with omics.samples_do_not_match", "person") in {(row["what"], row["by"]) for row in trail}
+
+
+def test_values_on_a_log_scale_are_never_tested_as_counts(bench: Workbench, tmp_path: Path) -> None:
+    rows = ["gene_id,a1,a2,b1,b2"]
+    rows += [f"g{k},{k % 9 + 0.5},{k % 7 + 0.25},{k % 5 + 0.1},{k % 3 + 0.7}" for k in range(300)]
     (tmp_path / "log.csv").write_text("\n".join(rows))
     (tmp_path / "sheet.csv").write_text("sample,arm\na1,ctrl\na2,ctrl\nb1,drug\nb2,drug\n")
-    job = run(
-        bench,
-        data=str(tmp_path / "log.csv"),
-        samples=str(tmp_path / "sheet.csv"),
-        question="drug against ctrl",
-        isolation="process",
-    )
+    given = {"data": str(tmp_path / "log.csv"), "samples": str(tmp_path / "sheet.csv")}
+    job = run(bench, **given, question="drug against ctrl", isolation="process")
     assert job.error is not None
-    assert job.error.code in ("omics.not_counts", "omics.needs_answer")
+    assert job.error.code == "omics.not_counts"
 
 
 @needs_os_sandbox

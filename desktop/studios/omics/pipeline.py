@@ -152,7 +152,7 @@ async def _prepared(ctx: JobContext, params: AnalysisParams, folder: RunFolder, 
     with clock.step("Plan", upto=0.25):
         plan = await ctx.cpu(run_parts.plan_for, params, inspection)
         is_confirmed = params.plan is not None
-        _refuse_unanswered([*inspection.warnings, *plan.warnings], is_confirmed=is_confirmed)
+        await _refuse_unanswered(ctx, [*inspection.warnings, *plan.warnings], is_confirmed=is_confirmed)
         by = "person" if is_confirmed else "rule:plan"
         said = f"{plan.kind}, design {plan.design}, contrast {plan.contrast}" if plan.contrast else plan.kind
         await ctx.decide(f"analyse: {said}", by=by, because=plan.question or "a plan was given", inputs=hashes)
@@ -182,14 +182,17 @@ async def _stored(ctx: JobContext, params: AnalysisParams, folder: RunFolder, cl
     return _Prepared(script, plan, "template" if is_ours else "person", data if isinstance(data, dict) else {}, [])
 
 
-def _refuse_unanswered(cautions: list[Caution], *, is_confirmed: bool) -> None:
-    open_ones = [caution for caution in cautions if caution.blocks]
+async def _refuse_unanswered(ctx: JobContext, cautions: list[Caution], *, is_confirmed: bool) -> None:
+    """Stop at a caution that blocks; when a person gave the plan they have seen it, and that is put on record."""
+    open_ones = {caution.text: caution for caution in cautions if caution.blocks}
     if open_ones and not is_confirmed:
         raise NeedsAnswerError(
-            open_ones[0].text,
+            next(iter(open_ones)),
             hint="Look at the data and the plan, change what is wrong or confirm it, then run it.",
-            cautions=[caution.code for caution in open_ones],
+            cautions=[caution.code for caution in open_ones.values()],
         )
+    for caution in open_ones.values():
+        await ctx.decide(f"go on with {caution.code}", by="person", because=caution.text)
 
 
 def _checked(ctx: JobContext, script: bytes) -> bool:
