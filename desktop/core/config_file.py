@@ -149,7 +149,7 @@ def changed(file: ConfigFile, section: str, fields: Mapping[str, Any]) -> str:
             return text
     except yaml.YAMLError:
         pass
-    return str(yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(wanted, sort_keys=False))  # escaped: some characters do not survive as they are
 
 
 def _edited(file: ConfigFile, section: str, fields: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -198,6 +198,7 @@ tables = st.dictionaries(
 
 
 @settings(max_examples=150, deadline=None)
+@example(values={}, new={"x": "\x85"}, flow=False)
 @given(values=tables, new=st.dictionaries(st.sampled_from(["x", "y", "w"]), scalars, min_size=1), flow=st.booleans())
 def test_an_edit_means_exactly_the_change(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, dict[str, object]], new: dict[str, object], flow: bool
