@@ -143,6 +143,7 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
     from desktop.ui.bridge import Bridge
     from desktop.ui.first_paint import Window
     from desktop.ui.frame import Frame
+    from desktop.ui.garbage import WindowCollector
     from desktop.ui.main_window import Application
     from desktop.ui.window_state import WindowState
 
@@ -163,9 +164,11 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
         asyncio.set_event_loop(loop)
 
         async def main() -> dict[str, dict[str, float]]:
+            collector = WindowCollector()
             frame.bridge.attach(workbench)
             found = await scenes(frame, seconds)
             await frame.bridge.close()
+            collector.stop()
             return found
 
         try:
