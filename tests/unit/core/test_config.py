@@ -204,7 +204,7 @@ def test_an_edit_means_exactly_the_change(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, dict[str, object]], new: dict[str, object], flow: bool
 ) -> None:
     path = tmp_path_factory.mktemp("edit") / "c.yaml"
-    path.write_text(yaml.safe_dump(values, default_flow_style=flow, allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, default_flow_style=flow), encoding="utf-8")
     text = changed(read(path, known=("a", "b")), "a", new)
     assert yaml.safe_load(text) == {**values, "a": {**values.get("a", {}), **new}}
 
