@@ -8,7 +8,6 @@ a control group where this user may make one, by the watcher otherwise.
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from desktop.core.paths import resources_dir
 from desktop.core.ports import IsolationChoice, RunSpec
 from desktop.sandbox.child import Command, Work, launch_limits
-from desktop.sandbox.container import ENVIRONMENT, LAUNCHER
+from desktop.sandbox.container import ENVIRONMENT, LAUNCHER, launch_word
 from desktop.sandbox.interpreter import Interpreter
 
 TMP_BYTES = 256 << 20
@@ -70,7 +69,7 @@ def arguments(run: RunSpec, work: Work, python: Interpreter) -> list[str]:
 def command(run: RunSpec, work: Work, python: Interpreter) -> Command:
     """bubblewrap, the launcher in it, then the script."""
     limits = launch_limits(run.limits, system_filter=True)
-    launcher = (python.executable, "-I", "-S", "-B", LAUNCHER, "run", json.dumps(limits), "--")
+    launcher = (python.executable, "-I", "-S", "-B", LAUNCHER, "run", launch_word(limits), "--")
     script = (python.executable, "-I", "-B", "-u", "/input/analysis.py")
     program = shutil.which("bwrap") or "bwrap"
     return Command((program, *arguments(run, work, python), "--", *launcher, *script), {}, work.root)

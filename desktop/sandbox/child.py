@@ -58,7 +58,7 @@ class Command:
     cwd: Path
 
 
-def launch_limits(limits: Limits, *, system_filter: bool) -> dict[str, object]:
+def launch_limits(limits: Limits, *, system_filter: bool) -> dict[str, int]:
     """What the launcher sets before the script starts."""
     return {
         "filter": system_filter,

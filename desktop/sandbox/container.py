@@ -5,6 +5,7 @@ Only data: what the engine is told. Who finds the engine is `engine`, who runs i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,11 @@ ENVIRONMENT = {
     "TZ": "UTC",
     "MPLBACKEND": "Agg",
 }  # the same in every isolation, so that numbers are equal to the byte
+
+
+def launch_word(limits: Mapping[str, int]) -> str:
+    """The launcher's LIMITS as the one word it reads."""
+    return ",".join(f"{key}={int(value)}" for key, value in limits.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,6 @@ class ContainerSpec:
             config["pid_mode"] = self.pid_namespace
         return config
 
-    def launch_limits(self) -> dict[str, object]:
+    def launch_limits(self) -> dict[str, int]:
         """What the launcher inside adds."""
         return {"filter": self.extra_filter}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -32,7 +31,7 @@ from docker.utils.socket import frames_iter
 
 from desktop.core.errors import NoSandboxError
 from desktop.core.ports import IsolationChoice, RunOutcome, RunSpec, RunStatus
-from desktop.sandbox.container import LABEL, LAUNCHER, ContainerSpec
+from desktop.sandbox.container import LABEL, LAUNCHER, ContainerSpec, launch_word
 from desktop.sandbox.engine import Engine
 from desktop.sandbox.logtap import LogTap
 from desktop.sandbox.outputs import Collected, collect_tar
@@ -132,7 +131,7 @@ class DockerSandbox:
                 client.create_volume(name, driver="local", driver_opts=spec.volume_options(), labels=labels)
                 client.create_container(
                     spec.image,
-                    [*_PYTHON, "hold", json.dumps(spec.launch_limits())],
+                    [*_PYTHON, "hold", launch_word(spec.launch_limits())],
                     name=name,
                     user=spec.user,
                     environment=dict(spec.environment),
@@ -222,7 +221,7 @@ class DockerSandbox:
     def _execute(self, slot: Slot, tap: LogTap) -> _Ended:
         """Start the script and wait for its end. Raises _EngineLostError."""
         limits = {"filter": slot.spec.extra_filter, "oom_first": True}
-        command = [*_PYTHON, "run", json.dumps(limits), "--", *_SCRIPT]
+        command = [*_PYTHON, "run", launch_word(limits), "--", *_SCRIPT]
         stream_over = threading.Event()
         try:
             with self._client() as control, self._client(None) as stream:
@@ -262,7 +261,7 @@ class DockerSandbox:
         state = client.inspect_container(slot.container)["State"]
         if not state["Running"]:
             return int(bool(state["OOMKilled"]))
-        job = str(client.exec_create(slot.container, [*_PYTHON, "oom", "{}"])["Id"])
+        job = str(client.exec_create(slot.container, [*_PYTHON, "oom"])["Id"])
         output = _Output(client, job)
         for _ in output.chunks():
             pass

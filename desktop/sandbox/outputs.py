@@ -85,6 +85,7 @@ class _Basket:
     dropped: list[tuple[str, str]] = field(default_factory=list)
     n_dropped: int = 0
     taken: set[str] = field(default_factory=set)
+    made: set[Path] = field(default_factory=set)
     bytes: int = 0
     entries: int = 0
     deadline_s: float = field(default_factory=lambda: time.monotonic() + MAX_COLLECT_S)
@@ -113,9 +114,11 @@ class _Basket:
             return self.drop(name, "another output has the same name")
         target = self.folder.joinpath(*parts)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.parent not in self.made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.made.add(target.parent)
             digest, left = hashlib.sha256(), size_bytes
-            with target.open("xb") as file:
+            with target.open("xb", buffering=0) as file:
                 while left > 0 and (chunk := source.read(min(left, _CHUNK_BYTES))):
                     digest.update(chunk)
                     file.write(chunk)
@@ -134,10 +137,7 @@ class _Basket:
         """Move everything into place by one rename."""
         if self.n_dropped > len(self.dropped):
             self.dropped.append(("…", f"{self.n_dropped - len(self.dropped)} more were dropped"))
-        for folder, _, files in os.walk(self.folder):
-            Path(folder).chmod(0o755)
-            for file in files:
-                (Path(folder) / file).chmod(0o644)
+        self.folder.chmod(0o755)  # the rest was made with ordinary rights, never with the source's
         output_dir.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.folder.rename(output_dir)

@@ -5,12 +5,10 @@ Own process group, resource limits, clean environment, a home folder of its own.
 
 from __future__ import annotations
 
-import json
-
 from desktop.core.paths import resources_dir
 from desktop.core.ports import IsolationChoice, RunSpec
 from desktop.sandbox.child import Command, Work, launch_limits
-from desktop.sandbox.container import ENVIRONMENT
+from desktop.sandbox.container import ENVIRONMENT, launch_word
 from desktop.sandbox.interpreter import Interpreter
 from desktop.sandbox.staging import SCRIPT_NAME
 
@@ -32,4 +30,4 @@ def command(run: RunSpec, work: Work, python: Interpreter) -> Command:
     }
     launcher = (python.executable, "-I", "-S", "-B", str(resources_dir() / "sandbox" / "launch.py"))
     script = (python.executable, "-I", "-B", "-u", str(work.input / SCRIPT_NAME))
-    return Command((*launcher, "run", json.dumps(limits), "--", *script), env, work.output)
+    return Command((*launcher, "run", launch_word(limits), "--", *script), env, work.output)

@@ -7,7 +7,6 @@ Written from public material; whoever has a Mac runs `benchtop sandbox test` to 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from desktop.core.paths import resources_dir
 from desktop.core.ports import IsolationChoice, RunSpec
 from desktop.sandbox.child import Command, Work, launch_limits
-from desktop.sandbox.container import ENVIRONMENT
+from desktop.sandbox.container import ENVIRONMENT, launch_word
 from desktop.sandbox.interpreter import Interpreter
 from desktop.sandbox.staging import SCRIPT_NAME
 
@@ -76,5 +75,5 @@ def command(run: RunSpec, work: Work, python: Interpreter) -> Command:
     env = {**ENVIRONMENT, "PATH": "/usr/bin:/bin", "HOME": tmp, "TMPDIR": tmp, "MPLCONFIGDIR": f"{tmp}/mpl"}
     launcher = (python.executable, "-I", "-S", "-B", str((resources_dir() / "sandbox" / "launch.py").resolve()))
     script = (python.executable, "-I", "-B", "-u", str(work.input.resolve() / SCRIPT_NAME))
-    inner = (*launcher, "run", json.dumps(limits), "--", *script)
+    inner = (*launcher, "run", launch_word(limits), "--", *script)
     return Command((PROGRAM, "-p", profile(work, python), *inner), env, work.output.resolve())

@@ -4,17 +4,15 @@
 It runs with the standard library alone, in the container image, under bubblewrap, under Seatbelt and as a plain
 child. It is no boundary by itself: container or operating system are. Its uses:
 
-    python -I -S -B launch.py hold JSON                 stay alive as process 1 and reap (container only)
-    python -I -S -B launch.py run JSON -- program args  apply JSON's limits, then exec the program
-    python -I -S -B launch.py oom JSON                  how many processes the kernel killed for memory (container)
+    python -I -S -B launch.py hold LIMITS                 stay alive as process 1 and reap (container only)
+    python -I -S -B launch.py run LIMITS -- program args  apply the limits, then exec the program
+    python -I -S -B launch.py oom                         how many processes the kernel killed for memory (container)
 
-JSON keys, all optional: filter (bool), core, fsize, nofile, nproc, cpu_s, data (numbers for setrlimit),
-oom_first (bool: be the first to go when memory ends), session (bool: own process group).
+LIMITS is one word such as filter=1,core=0 with the keys filter, core, fsize, nofile, nproc, cpu_s, data (setrlimit),
+oom_first (be the first to go when memory ends), session (own process group). Imports are few: every run pays for them.
 """
 
-import json
 import os
-import platform
 import signal
 import struct
 import sys
@@ -125,9 +123,9 @@ def install_filter():
     """Add the filter to this process for good; unprivileged. Raises OSError when the kernel refuses."""
     import ctypes
 
-    program = filter_program(platform.machine())
+    program = filter_program(os.uname().machine)
     if not program:
-        raise OSError("no system-call filter is known for " + platform.machine())
+        raise OSError("no system-call filter is known for " + os.uname().machine)
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(program, len(program))
 
@@ -187,10 +185,10 @@ def oom_kills():
 
 
 def main(argv):
-    """`hold JSON`, `run JSON -- program args` (these two never return) or `oom JSON`."""
-    limits = json.loads(argv[2])
+    """`hold LIMITS`, `run LIMITS -- program args` (these two never return) or `oom`."""
     if argv[1] == "oom":
         sys.exit(min(oom_kills(), 100))
+    limits = {key: int(value) for key, _, value in (pair.partition("=") for pair in argv[2].split(",") if pair)}
     if argv[1] == "hold":
         hold(limits)
     program = argv[argv.index("--") + 1 :]
