@@ -142,6 +142,22 @@ def test_dragging_the_p_line_changes_alpha(qtbot: QtBot, volcano: VolcanoPlot, g
     assert sum(volcano.counts()) == int((padj < told[-1]).sum())
 
 
+def test_panning_shows_what_a_fresh_drawing_shows(volcano: VolcanoPlot) -> None:
+    view = volcano.plot.getViewBox()
+    wide, high = view.viewPixelSize()
+    for across, down in ((7, 0), (0, 11), (-30, 4), (300, -200), (5, 5)):
+        view.translateBy((across * wide, down * high))
+        kept = pixels(volcano)
+        volcano.set_thresholds(0.05, 0.0)  # draws anew
+        fresh = pixels(volcano)
+        assert (kept != fresh).mean() < 0.002
+
+
+def pixels(plot: PlotFigure) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
+    picture = plot.plot.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(picture.constBits(), dtype=np.uint32).copy()
+
+
 def test_a_zero_p_is_drawn_inside_as_a_triangle_and_told(volcano: VolcanoPlot) -> None:
     low, high = volcano.plot.getViewBox().viewRange()[1]
     spot = volcano.viewport_position(0)

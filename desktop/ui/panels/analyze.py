@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop.core.errors import AppError
@@ -287,7 +287,7 @@ class AnalyzePanel(Panel):
         """Have the results view ready before there are results: imports in a thread, widgets one at a time."""
         import asyncio
 
-        await self._bridge.read(_warm_up)
+        await asyncio.to_thread(_warm_up)
         view = self._made_view()
         await asyncio.sleep(0)
         view.prepare()
@@ -296,6 +296,10 @@ class AnalyzePanel(Panel):
         super().showEvent(event)
         if self._results is None:
             self._warming.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._warming.stop()
 
     # ---- results ------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from PySide6.QtGui import QColor, QImage, QPaintEngine, QPainter, QPolygonF, QTr
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 Floats = NDArray[np.float64]
+_MARGIN = 0.25  # of the window's size, on each side, drawn ahead while panning
 _VECTOR_ENGINES = (QPaintEngine.Type.SVG, QPaintEngine.Type.Pdf, QPaintEngine.Type.Picture)
 
 
@@ -41,7 +42,9 @@ class PointCloudItem(pg.GraphicsObject):  # type: ignore[misc]
         self._kind: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
         self._marks: tuple[Mark, ...] = ()
         self._picture: QImage | None = None
-        self._picture_key: tuple[object, ...] = ()
+        self._scale: tuple[object, ...] = ()
+        self._offset = QPointF()  # of the transform the picture was made with
+        self._covered = QRectF()  # what the picture shows, in the painter's coordinates then
 
     def setPoints(self, x: Floats, y: Floats, kind: NDArray[np.uint8], marks: Sequence[Mark]) -> None:
         """x, y (N,) finite, data units; kind (N,) index into `marks`."""
@@ -106,13 +109,27 @@ class PointCloudItem(pg.GraphicsObject):  # type: ignore[misc]
         if painter.paintEngine().type() in _VECTOR_ENGINES:
             self._paint_vectors(painter, transform, QRectF(window))
         else:
-            ratio = painter.device().devicePixelRatioF()
-            key = (ratio, window.getRect(), _elements(transform))
-            if self._picture is None or key != self._picture_key:
-                self._picture = self._raster(transform, QRectF(window), ratio)
-                self._picture_key = key
-            painter.drawImage(QPointF(window.topLeft()), self._picture)
+            self._paint_picture(painter, transform, QRectF(window), painter.device().devicePixelRatioF())
         painter.restore()
+
+    def _paint_picture(self, painter: QPainter, transform: QTransform, window: QRectF, ratio: float) -> None:
+        """Draw the kept picture where it belongs now; at another scale, or beyond its edge, make a new one.
+
+        While the scale stays, the person is panning: then the new one has a margin, to last for some frames.
+        """
+        parts = (transform.m11(), transform.m12(), transform.m21(), transform.m22())
+        scale = (ratio, window.size().toTuple(), *(f"{part:.9g}" for part in parts))  # panning disturbs the last digits
+        is_panning = self._picture is not None and scale == self._scale
+        moved = QPointF(transform.dx(), transform.dy()) - self._offset
+        if self._picture is None or not is_panning or not self._covered.translated(moved).contains(window):
+            margin = _MARGIN if is_panning else 0.0
+            across, down = round(window.width() * margin), round(window.height() * margin)
+            self._covered = window.adjusted(-across, -down, across, down)
+            self._offset = QPointF(transform.dx(), transform.dy())
+            self._picture, self._scale = self._raster(transform, self._covered, ratio), scale
+            moved = QPointF()
+        corner = self._covered.topLeft() + moved
+        painter.drawImage(QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio), self._picture)
 
     def _forget_picture(self) -> None:
         self._picture = None
@@ -215,14 +232,3 @@ def _shades(colour: QColor) -> NDArray[np.uint32]:
 def _triangle(x: float, y: float, radius: float) -> QPolygonF:
     half = radius * 1.1
     return QPolygonF([QPointF(x, y - radius), QPointF(x + half, y + radius * 0.8), QPointF(x - half, y + radius * 0.8)])
-
-
-def _elements(transform: QTransform) -> tuple[float, ...]:
-    return (
-        transform.m11(),
-        transform.m12(),
-        transform.m21(),
-        transform.m22(),
-        transform.dx(),
-        transform.dy(),
-    )
