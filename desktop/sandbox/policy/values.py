@@ -9,50 +9,30 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from desktop.sandbox.policy.atoms import (
+    MAX_TEXTS,
+    NOTHING_KNOWN,
+    NUMBER,
+    UNKNOWN,
+    Items,
+    Member,
+    Plain,
+    Text,
+    Value,
+    fold,
+    iterated,
+    step,
+    view,
+)
 from desktop.sandbox.policy.rules import Rules
-from desktop.sandbox.policy.scopes import Binding, Layout, Op, Scope
+from desktop.sandbox.policy.scopes import Binding, Layout, Scope
 
 MAX_DEPTH = 100
 MAX_STEPS = 200_000
-MAX_TEXTS = 64
-MAX_TEXT_CHARS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A module or something reached from one, by its canonical dotted name."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A container of known elements; `keys` only where it is a dictionary."""
-
-    elements: tuple[frozenset[Any], ...]
-    keys: tuple[frozenset[Any], ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """Something of a known nature: "number", "arguments" (parsed), "error", "data" (made by a library, no text)."""
-
-    nature: str
-
-
-UNKNOWN = Plain("unknown")
-NUMBER = Plain("number")
-Value = frozenset[Any]
-_NOTHING_KNOWN: Value = frozenset({UNKNOWN})
 _FIELD_OF_SOMETHING = re.compile(r"\{[^{}]*[.\[!:][^{}]*\}")  # more than a plain place: widths, attributes, indices
 _NUMERIC_CALLS = {"int", "float", "len", "round", "abs", "ord", "bool", "complex", "hash", "id"}
 _PASSING_CALLS = {"list", "tuple", "set", "sorted", "reversed", "frozenset", "iter"}
@@ -88,11 +68,11 @@ class Values:
         if key in self._known:
             return self._known[key]
         if key in self._active:
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         self._steps += 1
         if self._depth >= MAX_DEPTH or self._steps > MAX_STEPS:
             self.is_exhausted = True
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         self._active.add(key)
         self._depth += 1
         try:
@@ -101,7 +81,7 @@ class Values:
             self._depth -= 1
             self._active.discard(key)
         if len(value) > MAX_TEXTS:
-            value = frozenset(v for v in value if not isinstance(v, Text)) | _NOTHING_KNOWN
+            value = frozenset(v for v in value if not isinstance(v, Text)) | NOTHING_KNOWN
         self._known[key] = value
         return value
 
@@ -147,7 +127,7 @@ class Values:
             case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
                 return frozenset({Items(self._elements(elements, scope))})
             case ast.Dict(keys=keys, values=values):
-                known = tuple(_NOTHING_KNOWN if k is None else self.of(k, scope) for k in keys)
+                known = tuple(NOTHING_KNOWN if k is None else self.of(k, scope) for k in keys)
                 return frozenset({Items(tuple(self.of(v, scope) for v in values), known)})
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 return frozenset({Items((self.of(expr.elt, self._layout.inner.get(id(expr), scope)),))})
@@ -173,13 +153,13 @@ class Values:
             case ast.Compare() | ast.Lambda():
                 return frozenset({Plain("data")})
             case _:
-                return _NOTHING_KNOWN
+                return NOTHING_KNOWN
 
     def _elements(self, elements: list[ast.expr], scope: Scope) -> tuple[Value, ...]:
         values: list[Value] = []
         for element in elements[:2000]:
             if isinstance(element, ast.Starred):
-                values.append(_iterated(self.of(element.value, scope)))
+                values.append(iterated(self.of(element.value, scope)))
             else:
                 values.append(self.of(element, scope))
         return tuple(values)
@@ -187,7 +167,7 @@ class Values:
     def _of_name(self, name: str, scope: Scope) -> Value:
         home = scope.find(name)
         if home is None:
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         return frozenset().union(*(self._of_binding(b, home, name) for b in home.names[name][:200]))
 
     def _of_binding(self, binding: Binding, home: Scope, name: str) -> Value:
@@ -198,10 +178,10 @@ class Values:
         if binding.param is not None:
             return self._of_param(binding)
         if binding.expr is None:
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         value = self.of(binding.expr, binding.scope or home)
         for op in binding.ops:
-            value = _step(value, op)
+            value = step(value, op)
         return value
 
     def _imported(self, path: str) -> Value:
@@ -216,7 +196,7 @@ class Values:
         function, place = binding.param
         default = self.of(binding.expr, binding.scope) if binding.expr is not None and binding.scope else frozenset()
         if not isinstance(function, ast.FunctionDef) or function.decorator_list:
-            return default | _NOTHING_KNOWN
+            return default | NOTHING_KNOWN
         calls = self._layout.calls.get(function.name, [])
         home = binding.scope
         is_sure = (
@@ -226,16 +206,16 @@ class Values:
             and len(calls) == self._layout.loads.get(function.name, 0) > 0
         )
         if not is_sure:
-            return default | _NOTHING_KNOWN
+            return default | NOTHING_KNOWN
         values: Value = frozenset()
         arg_name = place if isinstance(place, str) else [*function.args.posonlyargs, *function.args.args][place].arg
         for call, where in calls:
             if any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords):
-                return default | _NOTHING_KNOWN
+                return default | NOTHING_KNOWN
             given = [k.value for k in call.keywords if k.arg == arg_name]
             if isinstance(place, int) and place < len(call.args):
                 given.append(call.args[place])
-            values |= self.of(given[0], where) if given else (default or _NOTHING_KNOWN)
+            values |= self.of(given[0], where) if given else (default or NOTHING_KNOWN)
         return values
 
     def _of_attribute(self, base: Value, name: str) -> Value:
@@ -258,23 +238,23 @@ class Values:
             if all(isinstance(v, Items) and v.keys is None for v in left | right) and left and right:
                 both = itertools.chain(left, right)
                 return frozenset({Items(tuple(e for items in both for e in items.elements))})
-            return _fold((left, right), lambda a, b: a + b)
+            return fold((left, right), lambda a, b: a + b)
         if isinstance(expr.op, ast.Mult) and isinstance(expr.right, ast.Constant) and isinstance(expr.right.value, int):
             times = min(max(expr.right.value, 0), 1000)
-            return _fold((left,), lambda a: a * times)
+            return fold((left,), lambda a: a * times)
         if isinstance(expr.op, ast.Mod) and any(isinstance(v, Text) for v in left):
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         if UNKNOWN in left or UNKNOWN in right:
-            return _NOTHING_KNOWN
-        return frozenset({Plain("data")}) if Plain("data") in left | right else _NOTHING_KNOWN
+            return NOTHING_KNOWN
+        return frozenset({Plain("data")}) if Plain("data") in left | right else NOTHING_KNOWN
 
     def _of_joined(self, parts: list[ast.expr], scope: Scope) -> Value:
         values: list[Value] = []
         for part in parts:
             if isinstance(part, ast.FormattedValue) and (part.format_spec is not None or part.conversion != -1):
-                return _NOTHING_KNOWN
+                return NOTHING_KNOWN
             values.append(self.of(part, scope))
-        return _fold(values, lambda *texts: "".join(texts)) if values else frozenset({Text("")})
+        return fold(values, lambda *texts: "".join(texts)) if values else frozenset({Text("")})
 
     def _shown(self, value: Value) -> Value:
         return frozenset(v if isinstance(v, Text) else UNKNOWN for v in value)
@@ -284,7 +264,7 @@ class Values:
         wanted = self.texts(index, scope)
         for value in base:
             if not isinstance(value, Items):
-                return found | _NOTHING_KNOWN
+                return found | NOTHING_KNOWN
             if isinstance(index, ast.Slice):
                 found |= {value}
             elif value.keys is not None and wanted is not None:
@@ -293,7 +273,7 @@ class Values:
                         found |= element
             else:
                 found |= frozenset().union(*value.elements)
-        return found or _NOTHING_KNOWN
+        return found or NOTHING_KNOWN
 
     # ---- calls -------------------------------------------------------------------------------------------------------
 
@@ -309,24 +289,24 @@ class Values:
                 return frozenset({Plain("arguments")})
             base = self.of(func.value, scope)
             if func.attr in ("items", "values", "keys", "copy") and base and all(isinstance(v, Items) for v in base):
-                return frozenset(_view(v, func.attr) for v in base)
+                return frozenset(view(v, func.attr) for v in base)
             if func.attr in _FOLDED_METHODS and base and all(isinstance(v, Text) for v in base):
                 return self._folded_method(func.attr, base, call, scope)
         return self._made(func, scope)
 
     def _made(self, func: ast.expr, scope: Scope) -> Value:
         if not any(isinstance(v, Member) for v in self.of(func, scope)):
-            return frozenset() if isinstance(func, ast.Name) else _NOTHING_KNOWN
-        return frozenset({Plain("data")}) if self._makes_data(func, scope) else _NOTHING_KNOWN
+            return frozenset() if isinstance(func, ast.Name) else NOTHING_KNOWN
+        return frozenset({Plain("data")}) if self._makes_data(func, scope) else NOTHING_KNOWN
 
     def _returned(self, binding: Binding) -> Value:
         """What a function of the script gives back: one of its return expressions."""
         function = binding.definition
         if not isinstance(function, ast.FunctionDef) or function.decorator_list:
-            return _NOTHING_KNOWN if binding.module is None else frozenset()
+            return NOTHING_KNOWN if binding.module is None else frozenset()
         inner = self._layout.inner.get(id(function))
         returned = self._layout.returns.get(id(inner), [])[:50]
-        return frozenset().union(*(self.of(e, s) for e, s in returned)) or _NOTHING_KNOWN
+        return frozenset().union(*(self.of(e, s) for e, s in returned)) or NOTHING_KNOWN
 
     def _makes_data(self, func: ast.expr, scope: Scope) -> bool:
         """Whether this is a class of a library (capital letter): a frame, a model; no text."""
@@ -342,11 +322,11 @@ class Values:
         if name == "range":
             return frozenset({Items((frozenset({NUMBER}),))})
         if name in _PASSING_CALLS and len(args) == 1:
-            return frozenset(Items((_iterated(frozenset({v})),)) if isinstance(v, Items) else UNKNOWN for v in args[0])
+            return frozenset(Items((iterated(frozenset({v})),)) if isinstance(v, Items) else UNKNOWN for v in args[0])
         if name == "enumerate" and args:
-            return frozenset({Items((frozenset({Items((frozenset({NUMBER}), _iterated(args[0])))}),))})
+            return frozenset({Items((frozenset({Items((frozenset({NUMBER}), iterated(args[0])))}),))})
         if name == "zip" and args:
-            return frozenset({Items((frozenset({Items(tuple(_iterated(a) for a in args))}),))})
+            return frozenset({Items((frozenset({Items(tuple(iterated(a) for a in args))}),))})
         if name == "str" and len(args) == 1:
             return self._shown(args[0]) if args[0] != frozenset({NUMBER}) else frozenset({NUMBER})
         if name == "dict" and not args:
@@ -356,8 +336,8 @@ class Values:
             found: Value = frozenset()
             for attribute in self.texts(call.args[1], scope) or ():
                 found |= self._of_attribute(args[0], attribute)
-            return found or _NOTHING_KNOWN
-        return _NOTHING_KNOWN
+            return found or NOTHING_KNOWN
+        return NOTHING_KNOWN
 
     def _folded_method(self, name: str, base: Value, call: ast.Call, scope: Scope) -> Value:
         if name == "join" and len(call.args) == 1:
@@ -365,76 +345,12 @@ class Values:
             found: Value = frozenset()
             for items in given:
                 if not isinstance(items, Items) or isinstance(call.args[0], (ast.ListComp, ast.GeneratorExp)):
-                    return _NOTHING_KNOWN
-                found |= _fold((base, *items.elements), lambda glue, *parts: glue.join(parts))
-            return found or _NOTHING_KNOWN
+                    return NOTHING_KNOWN
+                found |= fold((base, *items.elements), lambda glue, *parts: glue.join(parts))
+            return found or NOTHING_KNOWN
         if call.keywords and name != "format":
-            return _NOTHING_KNOWN
+            return NOTHING_KNOWN
         args = [self.of(a, scope) for a in call.args]
         if name == "format" and (call.keywords or any(_FIELD_OF_SOMETHING.search(v.value) for v in base)):
-            return _NOTHING_KNOWN
-        return _fold((base, *args), lambda text, *rest: str(getattr(text, name)(*rest)))
-
-
-def _view(items: Items, method: str) -> Items:
-    if items.keys is None or method == "copy":
-        return items
-    if method == "keys":
-        return Items(items.keys)
-    if method == "values":
-        return Items(items.elements)
-    return Items(tuple(frozenset({Items((k, v))}) for k, v in zip(items.keys, items.elements, strict=True)))
-
-
-def _iterated(value: Value) -> Value:
-    """What a loop over `value` gives."""
-    found: Value = frozenset()
-    for v in value:
-        if isinstance(v, Items):
-            found |= frozenset().union(*(v.elements if v.keys is None else v.keys))
-        elif isinstance(v, Text):
-            found |= frozenset(Text(c) for c in v.value[: MAX_TEXTS + 1])
-        else:
-            found |= _NOTHING_KNOWN
-    return found
-
-
-def _step(value: Value, op: Op) -> Value:
-    if op == "iter":
-        return _iterated(value)
-    if isinstance(op, int):
-        found: Value = frozenset()
-        for v in value:
-            if isinstance(v, Items) and v.keys is None and op < len(v.elements):
-                found |= v.elements[op]
-            elif isinstance(v, Items) and v.keys is None and len(v.elements) == 1:
-                found |= v.elements[0]
-            else:
-                found |= _NOTHING_KNOWN
-        return found
-    return frozenset(v for v in value if isinstance(v, Member)) | _NOTHING_KNOWN
-
-
-def _fold(parts: Iterable[Value], combine: Any) -> Value:
-    """Every combination of texts; unknown as soon as one part can be anything else, or there are too many."""
-    texts: list[list[str]] = []
-    total = 1
-    for part in parts:
-        if not part or not all(isinstance(v, Text) for v in part):
-            return _NOTHING_KNOWN
-        texts.append([v.value for v in part])
-        total *= len(part)
-        if total > MAX_TEXTS:
-            return _NOTHING_KNOWN
-    found: set[Any] = set()
-    for combination in itertools.product(*texts):
-        if sum(map(len, combination)) > MAX_TEXT_CHARS:
-            return _NOTHING_KNOWN
-        try:
-            text = combine(*combination)
-        except (IndexError, KeyError, ValueError, TypeError, AttributeError):
-            return _NOTHING_KNOWN
-        if len(text) > MAX_TEXT_CHARS:
-            return _NOTHING_KNOWN
-        found.add(Text(text))
-    return frozenset(found)
+            return NOTHING_KNOWN
+        return fold((base, *args), lambda text, *rest: str(getattr(text, name)(*rest)))
