@@ -60,7 +60,7 @@ class Bridge(QObject):
         self._lines: dict[str, deque[str]] = {}
         self._tables: set[str] = set()
         self._settings: list[str | None] = []
-        self._is_due = False
+        self._is_due = self._is_closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._readers: ThreadPoolExecutor | None = None
         self._timer = QTimer(self, singleShot=True, interval=FRAME_MS)
@@ -94,6 +94,7 @@ class Bridge(QObject):
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        self._is_closed = True
         self._timer.stop()
         tasks = tuple(self._tasks)
         for task in tasks:
@@ -123,6 +124,8 @@ class Bridge(QObject):
         """Run a module-level function in a child process: for parsing, fitting and anything above a few ms."""
         import asyncio
 
+        if self._is_closed:
+            raise asyncio.CancelledError
         return await asyncio.wrap_future(self.workbench.runtime.call(fn, *args))
 
     async def read(self, fn: Callable[..., T], /, *args: Any) -> T:
@@ -130,6 +133,8 @@ class Bridge(QObject):
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
+        if self._is_closed:
+            raise asyncio.CancelledError
         if self._readers is None:
             self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="window-read")
         return await asyncio.wrap_future(self._readers.submit(fn, *args))

@@ -43,7 +43,7 @@ class Life(QObject):
     """From the first paint to the end."""
 
     def __init__(self, app: Application, window: Window, state: WindowState, instance: Instance, build: Build) -> None:
-        super().__init__(app)
+        super().__init__(window)  # its connections to the application end with the window
         self._app, self._instance, self._build = app, instance, build
         self.frame = Frame(window, Bridge(app), state)
         self._collector = WindowCollector(app)
