@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError, JobRecord, JobState
@@ -288,9 +289,11 @@ class AnalyzePanel(Panel):
         import asyncio
 
         await asyncio.to_thread(_warm_up)
-        view = self._made_view()
-        await asyncio.sleep(0)
-        view.prepare()
+        if isValid(self):  # the window may have gone meanwhile
+            view = self._made_view()
+            await asyncio.sleep(0)
+            if isValid(view):
+                view.prepare()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
