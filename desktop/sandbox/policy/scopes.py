@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 Op = str | int  # a step from a bound expression to the name: "iter", "star", "unknown", "error", or a tuple index
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_MARKS = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)  # nodes that say nothing by themselves
+_BINDING = (ast.Name, ast.Call, ast.stmt, ast.NamedExpr, ast.withitem, ast.ExceptHandler, ast.pattern)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -139,7 +141,11 @@ def _children(node: ast.AST, scope: Scope, layout: Layout) -> Iterator[tuple[ast
         else:
             yield node.elt, inner
     else:
-        yield from ((child, scope) for child in ast.iter_child_nodes(node))
+        for name in node._fields:
+            value = getattr(node, name, None)
+            for child in value if type(value) is list else (value,):
+                if isinstance(child, ast.AST) and not isinstance(child, _MARKS):
+                    yield child, scope
 
 
 def _own_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -192,6 +198,8 @@ def _bind_target(target: ast.expr, value: ast.expr | None, ops: tuple[Op, ...], 
 
 
 def _bind(node: ast.AST, scope: Scope, layout: Layout) -> None:
+    if not isinstance(node, _BINDING):
+        return
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         layout.loads[node.id] = layout.loads.get(node.id, 0) + 1
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -41,6 +41,7 @@ _GRAMMAR = (
     "ExceptHandler arguments arg keyword alias withitem match_case MatchValue MatchSingleton MatchSequence "
     "MatchMapping MatchClass MatchStar MatchAs MatchOr "
 )
+_MARKS = frozenset({ast.Load, ast.Store, ast.Del})  # in every name; they hold nothing
 _NEWER_FIELDS = {"type_params", "default_value"}  # 3.12 and later: empty in what 3.11 could have said
 _KNOWN = {name: frozenset(getattr(ast, name)._fields) - _NEWER_FIELDS for name in _GRAMMAR.split()}
 
@@ -137,6 +138,9 @@ def _bounded(tree: ast.AST, rules: Rules) -> Finding | None:
         for field in node._fields:
             value = getattr(node, field, None)
             same_level = chain and field == "orelse" and isinstance(value, list) and len(value) == 1
-            children = [c for c in (value if isinstance(value, list) else (value,)) if isinstance(c, ast.AST)]
-            stack.extend((c, depth if same_level and isinstance(c, ast.If) else depth + 1) for c in children)
+            stack.extend(
+                (child, depth if same_level and type(child) is ast.If else depth + 1)
+                for child in (value if type(value) is list else (value,))
+                if isinstance(child, ast.AST) and type(child) not in _MARKS
+            )
     return None
