@@ -25,11 +25,11 @@ from desktop.studios.omics.steps.value_type import value_type
 from desktop.studios.omics.steps.vocabulary import fold, vocabulary
 
 _SUFFIX = re.compile(
-    r"([._-]?(sorted|sort|dedup|markdup|mkdup|rmdup|uniq|unique|trimmed|star|hisat2?|tophat|accepted hits|filtered"
+    r"(?:[._-]?(?:sorted|sort|dedup|markdup|mkdup|rmdup|unique|uniq|trimmed|star|hisat2?|tophat|accepted hits|filtered"
     r"|aligned\.?sortedbycoord\.?out|aligned|sortedbycoord|readspergene|out|htseq|htseqcount|htseq[-_]counts?"
     r"|gene[-_]?counts?|featurecounts?"
     r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt"
-    r"|tsv|csv|tab|gz|sf|fastq|fq))+$",
+    r"|tsv|csv|tab|gz|sf|fastq|fq))++$",
     re.IGNORECASE,
 )
 

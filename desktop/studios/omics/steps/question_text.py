@@ -65,9 +65,10 @@ def other_kind(question: str) -> str | None:
     return found.group(0) if found else None
 
 
-_BELOW = r"\s*(?:of|at|below|under|<=?|≤|=|is|less than|smaller than|cut-?off|threshold|:|\s)*"
+# Possessive, so that a long row of signs is read once.
+_BELOW = r"(?:of|at|below|under|<=|<|≤|=|is|less than|smaller than|cut-?off|threshold|:|\s)*+"
 _ABOVE = (
-    r"\s*(?:of|at least|above|over|greater than|more than|larger than|exceeding|>=?|≥|=|is|threshold|cut-?off|:|\s)*"
+    r"(?:of|at least|above|over|greater than|more than|larger than|exceeding|>=|>|≥|=|is|threshold|cut-?off|:|\s)*+"
 )
 _LFC = r"\|?\s*(?:log2?\s*[-_ ]?(?:fold[- ]?change|fc)|lfc|l2fc|log2foldchange)s?\s*\|?"
 _ADJUSTED = (
@@ -103,7 +104,7 @@ def lfc_of(question: str) -> float | None:
     if log2:
         return _number(log2.group(1))
     words = "|".join(_FRACTIONS)
-    fold = re.search(rf"(?:(?<![\w.]){_NUMBER}|\b({words}))\s*(?:-|\s|×|x)*\s*fold\b", question, re.IGNORECASE)
+    fold = re.search(rf"(?:(?<![\w.]){_NUMBER}|\b({words}))\s*(?:-|\s|×|x)*+fold\b", question, re.IGNORECASE)
     if fold is None:
         fold = re.search(rf"fold[- ]?changes?{_ABOVE}(?:{_NUMBER}|\b({words}))", question, re.IGNORECASE)
     if fold:

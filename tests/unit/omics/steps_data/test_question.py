@@ -291,6 +291,15 @@ def test_several_samples_of_one_patient_are_said() -> None:
     assert "omics.repeated_samples" in {caution.code for caution in plan.warnings}
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "piece", ["fold change >= ", "p = ", "fdr   ", "between ", "effect of the ", "in the only ", "log2fc = "]
+)
+def test_no_sentence_takes_for_ever(piece: str) -> None:
+    with pytest.raises(AppError):
+        plan_question(piece * (1990 // len(piece)), CROSS)
+
+
 def test_an_endless_question_is_refused() -> None:
     with pytest.raises(UnclearQuestionError):
         plan_question("JQ1 vs DMSO " * 1000, DRUG)
