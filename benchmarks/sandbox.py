@@ -172,9 +172,7 @@ async def main() -> None:
         bench = Bench(Path(folder))
         bare = bare_s()
         status = await bench.service(0).status()
-        print(
-            f"{status['detail']}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; bare interpreter {bare:.3f} s\n"
-        )
+        print(f"{status['detail']}; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores; bare Python {bare:.3f} s\n")
         print("| what | bar | measured |\n| --- | --- | --- |", flush=True)
         cold, warm = await overhead(bench, 0, 15), await overhead(bench, 1, 12)
         print(f"| cold overhead p50 (p95) | ≤ 0.5 s | {cold[0] - bare:.2f} s ({cold[1] - bare:.2f} s) |")
@@ -187,9 +185,7 @@ async def main() -> None:
         )
         print(f"| loop stall in a flood of text | ≤ 100 ms | {await stall(bench) * 1000:.0f} ms |", flush=True)
         seconds, mib = collector(bench)
-        print(
-            f"| collector on traps: 20,000 files, 1 TiB of holes, 200 MiB | ≤ 10 s, ≤ 512 MiB | {seconds:.1f} s, +{mib} MiB |"
-        )
+        print(f"| collector: 20,000 files, 1 TiB of holes, 200 MiB | ≤ 10 s, ≤ 512 MiB | {seconds:.1f} s, +{mib} MiB |")
         print(f"| {options.runs} runs in a row leave | nothing | {await in_a_row(bench, options.runs)} |")
 
 
