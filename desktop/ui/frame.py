@@ -11,23 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QMimeData, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import (
     QDropEvent,
-    QKeySequence,
     QPalette,
 )
 from PySide6.QtWidgets import (
     QApplication,
-    QLabel,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from desktop.core.jobs import JobRecord, JobState, resolve
-from desktop.ui import theme
+from desktop.core.jobs import JobRecord, resolve
+from desktop.ui import findable
 from desktop.ui.actions import Actions
 from desktop.ui.bridge import Bridge
 from desktop.ui.first_paint import SIDEBAR_PX, Window
@@ -36,6 +34,7 @@ from desktop.ui.palette import Entry, Palette
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.inspector import Inspected, Inspector
 from desktop.ui.widgets.sidebar import Section, Sidebar
+from desktop.ui.widgets.status import StatusLine
 from desktop.ui.widgets.toolbar import Toolbar
 from desktop.ui.window_state import WindowState
 
@@ -80,7 +79,8 @@ class Frame(QObject):
         self._build_middle()
         self.toolbar = Toolbar(self.actions, window)
         window.addToolBar(self.toolbar)
-        self._build_status()
+        self.status = StatusLine(window)
+        window.setStatusBar(self.status)
         self.actions.fill(window.menuBar())
         self.palette = Palette(window, self._entries)
         self.actions.handle(self._handlers())
@@ -117,17 +117,6 @@ class Frame(QObject):
         self.sidebar.sectionChosen.connect(self.show_section)
         self.inspector.originChosen.connect(self.show_run)
         self.inspector.noteEdited.connect(self._on_note)
-
-    def _build_status(self) -> None:
-        self._running, self._machine = QLabel("Starting…"), QLabel("")
-        for label, name in ((self._running, "Jobs"), (self._machine, "Machine")):
-            label.setAccessibleName(name)
-            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-            label.setFont(theme.scaled(self.window.font(), 0.92))
-            label.setContentsMargins(8, 1, 8, 1)
-        self.window.statusBar().setSizeGripEnabled(False)
-        self.window.statusBar().addWidget(self._running)
-        self.window.statusBar().addPermanentWidget(self._machine)
 
     def _handlers(self) -> dict[str, Callable[[], object]]:
         go = {f"ui.go_{key}": (partial(self.show_section, key)) for key in PANELS}
@@ -285,48 +274,26 @@ class Frame(QObject):
         return self._jobs
 
     def _show_counts(self) -> None:
-        states = [job.state for job in self._jobs.values()]
-        running, waiting = states.count(JobState.RUNNING), states.count(JobState.WAITING)
-        words = [f"{running} running"] * bool(running) + [f"{waiting} waiting"] * bool(waiting)
-        self._running.setText(" · ".join(words) or "Nothing running")
-        self.sidebar.set_badge("activity", running + waiting)
+        self.sidebar.set_badge("activity", self.status.show_jobs(self._jobs.values()))
 
     @property
     def status_words(self) -> tuple[str, str]:
         """What the status bar says: jobs, machine."""
-        return self._running.text(), self._machine.text()
+        return self.status.words
 
     def show_machine(self, words: str, tip: str = "") -> None:
-        """What the status bar says of the machine: isolation, offline."""
-        self._machine.setText(words)
-        self._machine.setToolTip(tip)
+        """What the status bar says of the machine: isolation, network."""
+        self.status.show_machine(words, tip)
 
     # ---- palette ------------------------------------------------------------------------------------------------
 
     def _entries(self, query: str) -> list[Entry]:
-        native = QKeySequence.SequenceFormat.NativeText
-        entries = [
-            Entry(
-                command.title.rstrip("…"),
-                self.actions[key].trigger,
-                self.actions[key].shortcut().toString(native) or command.menu,
-                command.icon,
-                command.menu,
-            )
-            for key, command in self.actions.commands.items()
-            if self.actions[key].isEnabled() and key != "ui.open_palette"
+        return [
+            *findable.typed_entries(query, self.open_data),
+            *findable.command_entries(self.actions),
+            *findable.panel_entries(self._panels.values()),
+            *findable.job_entries(self._jobs.values(), self.show_job),
         ]
-        for panel in self._panels.values():
-            if (found := getattr(panel, "palette_entries", None)) is not None:
-                entries += found()
-        recent = sorted(self._jobs.values(), key=lambda job: job.created_s, reverse=True)[:200]
-        for job in recent:
-            show = partial(self.show_job, job.id)
-            entries.append(Entry(job.title, show, f"Job · {job.state}", "activity", job.kind))
-        typed = QMimeData()
-        typed.setText(query)
-        openable = [Entry(f"Open {data}", partial(self.open_data, data), "Open", "open") for data in brought(typed)]
-        return openable + entries
 
     def show_job(self, job_id: str) -> None:
         """Select a job in Activity."""

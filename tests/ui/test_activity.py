@@ -74,7 +74,13 @@ def test_groups_show_their_own_jobs_and_count_them(frame: Frame, run: Run[Any]) 
         frame.bridge.submit("quick.count", {"upto": 1})
         frame.bridge.submit("quick.fail", {})
         await until(lambda: panel.model.rowCount() == 2 and all(panel.model.job(n).state.is_final for n in (0, 1)))
-        assert [panel.groups.tabText(tab) for tab in range(5)] == ["All  2", "Running", "Waiting", "Done  1", "Failed  1"]
+        assert [panel.groups.tabText(tab) for tab in range(5)] == [
+            "All  2",
+            "Running",
+            "Waiting",
+            "Done  1",
+            "Failed  1",
+        ]
         panel.groups.setCurrentIndex(4)
         assert panel.table.model().rowCount() == 1
         assert panel.table.model().index(0, 0).data() == "Fail"
