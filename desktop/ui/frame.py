@@ -72,6 +72,7 @@ class Frame(QObject):
         super().__init__(window)
         self.window, self.bridge, self.state = window, bridge, state
         self._panels: dict[str, QWidget] = {}
+        self._inspected: dict[QWidget, Inspected | None] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._pending: list[tuple[str, str]] = []
         self._settings: Any = None
@@ -171,7 +172,7 @@ class Frame(QObject):
         panel = self.panel(key)
         if self.stack.currentWidget() is not panel:
             self.stack.setCurrentWidget(panel)
-            self.inspector.show_item(None)
+            self.inspector.show_item(self._inspected.get(panel))
         self._on_panel_actions(panel)
         return panel
 
@@ -197,14 +198,16 @@ class Frame(QObject):
             self.actions.run(str(args[0]))
         elif name == "noticed" and isinstance(args[0], Notice):
             self.banner.show_notice(args[0])
+        elif name == "inspected" and (args[0] is None or isinstance(args[0], Inspected)):
+            self._inspected[panel] = args[0]
+            if panel is self.stack.currentWidget():
+                self.inspector.show_item(args[0])
         elif panel is not self.stack.currentWidget():
             return
         elif name == "titleChanged":
             self.toolbar.show_title(str(args[0]))
         elif name == "actionsChanged":
             self._on_panel_actions(panel)
-        elif name == "inspected" and (args[0] is None or isinstance(args[0], Inspected)):
-            self.inspector.show_item(args[0])
 
     def _on_panel_actions(self, panel: QWidget) -> None:
         handlers: object = getattr(panel, "actions", list)()

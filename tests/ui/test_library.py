@@ -119,6 +119,10 @@ def test_the_selection_is_previewed_and_inspected(frame: Frame, run: Run[Any], w
         assert ("Answer", "12 genes change.") in shown.facts
         assert shown.history[0].parameters["Contrast"] == "dex: trt vs untrt"
         assert shown.history[0].versions == {"numpy": "2.2"}
+        frame.show_section("activity")
+        assert frame.inspector.shown.title == ""
+        frame.show_section("library")
+        assert frame.inspector.shown.title == "Airway"
         for where in ("below", "off", "right"):
             frame.actions["ui.cycle_preview"].trigger()
             assert panel.list.remembered()["preview"] == where
