@@ -72,6 +72,7 @@ class Frame(QObject):
         super().__init__(window)
         self.window, self.bridge, self.state = window, bridge, state
         self._panels: dict[str, QWidget] = {}
+        self._titles: dict[QWidget, str] = {}
         self._inspected: dict[QWidget, Inspected | None] = {}
         self._jobs: dict[str, JobRecord] = {}
         self._pending: list[tuple[str, str]] = []
@@ -173,6 +174,7 @@ class Frame(QObject):
         if self.stack.currentWidget() is not panel:
             self.stack.setCurrentWidget(panel)
             self.inspector.show_item(self._inspected.get(panel))
+        self.toolbar.show_title(self._titles.get(panel) or self.toolbar.title)
         self._on_panel_actions(panel)
         return panel
 
@@ -202,10 +204,12 @@ class Frame(QObject):
             self._inspected[panel] = args[0]
             if panel is self.stack.currentWidget():
                 self.inspector.show_item(args[0])
+        elif name == "titleChanged":
+            self._titles[panel] = str(args[0])
+            if panel is self.stack.currentWidget():
+                self.toolbar.show_title(str(args[0]))
         elif panel is not self.stack.currentWidget():
             return
-        elif name == "titleChanged":
-            self.toolbar.show_title(str(args[0]))
         elif name == "actionsChanged":
             self._on_panel_actions(panel)
 
