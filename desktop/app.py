@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
     """Without arguments the window, otherwise the command line; returns the exit code."""
     if not argv:
         return run_window(())
+    if list(argv) == ["--self-test"]:
+        return self_test()
     from desktop.cli import run
     from desktop.cli.house import House
 
@@ -63,6 +65,37 @@ def run_window(argv: Sequence[str]) -> int:
         return print_error(error, as_json=False)
     except AppError as error:
         return print_error(error, as_json=False)
+
+
+def self_test() -> int:
+    """Whether this copy is whole: the window opens and fills offscreen in a throw-away data folder, scripts have a Python.
+
+    For packaged applications; prints one line and returns 0, or ends with the failure's own traceback.
+    """
+    import os
+    import signal
+    import subprocess
+    import sys
+    import threading
+
+    with tempfile.TemporaryDirectory(prefix="benchtop-") as home:
+        os.environ |= {"BENCHTOP_HOME": home, "QT_QPA_PLATFORM": "offscreen"}
+        built: list[Workbench] = []
+
+        def build_then_quit() -> Workbench:
+            built.append(build())
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            return built[0]
+
+        from desktop.ui.main_window import open_window
+
+        code = open_window(build_then_quit, [])
+        stack = (
+            "import numpy, scipy.stats, pandas, formulaic, matplotlib.backends.backend_svg, seaborn, statsmodels.api"
+        )
+        subprocess.run([sys.executable, "-I", "-c", stack], check=True, timeout=120)
+        sys.stdout.write(f"self-test: window {'opened' if built else 'did not open'}, scripts have their libraries\n")
+        return code if built else 1
 
 
 def _show_window(redactor: Redactor, argv: Sequence[str]) -> int:

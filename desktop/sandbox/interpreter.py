@@ -26,12 +26,8 @@ class Interpreter:
 def find_interpreter(setting: str) -> Interpreter:
     """The interpreter of the setting, or the one Benchtop runs in.
 
-    Raises NoSandboxError in a packaged application without a setting (its own executable is no Python), and when the
-    given one does not answer.
+    The packaged application is its own Python (`desktop.__main__`). Raises NoSandboxError when it does not answer.
     """
-    if not setting and getattr(sys, "frozen", False):
-        message = "This packaged Benchtop holds no Python for scripts to run in without a container."
-        raise NoSandboxError(message, hint="Install Docker, or name a Python with the analysis packages in Settings.")
     return _ask(setting or sys.executable)
 
 
