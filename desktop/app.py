@@ -68,7 +68,7 @@ def run_window(argv: Sequence[str]) -> int:
 
 
 def self_test() -> int:
-    """Whether this copy is whole: the window opens and fills offscreen in a throw-away data folder, scripts have a Python.
+    """Whether this copy is whole: the window opens and fills, offscreen, in a throw-away data folder; scripts run.
 
     For packaged applications; prints one line and returns 0, or ends with the failure's own traceback.
     """
