@@ -101,7 +101,7 @@ async def scenes(frame: Any, seconds: float) -> dict[str, dict[str, float]]:
             await asyncio.sleep(0.02)
 
     async def flood() -> None:
-        job_id = frame.bridge.submit("flood.run", {"seconds": seconds})
+        job_id = await frame.bridge.submit("flood.run", {"seconds": seconds})
         await until(lambda: frame.jobs.get(job_id) is not None)
         frame.show_job(job_id)
         await until(lambda: frame.jobs[job_id].state.is_final)

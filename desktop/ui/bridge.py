@@ -63,6 +63,7 @@ class Bridge(QObject):
         self._is_due = self._is_closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._readers: ThreadPoolExecutor | None = None
+        self._asker: ThreadPoolExecutor | None = None
         self._timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         self._timer.timeout.connect(self._deliver)
         self._woken.connect(self._on_woken)
@@ -100,25 +101,37 @@ class Bridge(QObject):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._readers is not None:
-            readers, self._readers = self._readers, None
-            await asyncio.to_thread(readers.shutdown, cancel_futures=True)
+        threads, self._readers, self._asker = (self._readers, self._asker), None, None
+        for executor in filter(None, threads):
+            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
     # ---- out: requests ------------------------------------------------------------------------------------------
 
-    def submit(self, kind: str, params: dict[str, Any]) -> str:
+    async def submit(self, kind: str, params: dict[str, Any]) -> str:
         """Queue a job; returns its id once it is in the store. Raises AppError for bad parameters."""
-        job_id: str = self.workbench.runtime.submit(kind, params)
-        return job_id
+        return await self._ask(self.workbench.runtime.submit, kind, params)
 
-    def cancel(self, job_id: str) -> None:
+    async def cancel(self, job_id: str) -> None:
         """Stop a job, now."""
-        self.workbench.runtime.cancel(job_id)
+        await self._ask(self.workbench.runtime.cancel, job_id)
 
-    def rerun(self, job_id: str) -> str:
+    async def rerun(self, job_id: str) -> str:
         """Queue the same job again; returns the new id."""
-        new_id: str = self.workbench.runtime.rerun(job_id)
-        return new_id
+        return await self._ask(self.workbench.runtime.rerun, job_id)
+
+    async def _ask(self, fn: Callable[..., T], /, *args: Any) -> T:
+        """On a thread of its own, one after the other: the order of the calls is the order of the jobs.
+
+        The store answers once the disk has it, which this thread must not wait for.
+        """
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        if self._is_closed:
+            raise asyncio.CancelledError
+        if self._asker is None:
+            self._asker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="window-ask")
+        return await asyncio.wrap_future(self._asker.submit(fn, *args))
 
     async def call(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a module-level function in a child process: for parsing, fitting and anything above a few ms."""
@@ -144,6 +157,8 @@ class Bridge(QObject):
         import asyncio
 
         task = asyncio.ensure_future(work)
+        if self._is_closed:
+            task.cancel()  # before its first line: nobody would end what it starts
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
         return task

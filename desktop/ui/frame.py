@@ -91,7 +91,7 @@ class Frame(QObject):
         window.installEventFilter(self)
         bridge.attached.connect(self._on_attached)
         bridge.jobChanged.connect(self._on_job)
-        bridge.faulted.connect(lambda error: self.banner.show_notice(Notice.of(error)))
+        bridge.faulted.connect(self._on_fault)
 
     # ---- building -----------------------------------------------------------------------------------------------
 
@@ -261,6 +261,9 @@ class Frame(QObject):
         if self._settings is None:
             self._settings = resolve("desktop.ui.panels.settings:SettingsWindow")(self.bridge, self.window)
         self._settings.open_at(section)
+
+    def _on_fault(self, error: BaseException) -> None:
+        self.banner.show_notice(Notice.of(error))
 
     # ---- jobs ---------------------------------------------------------------------------------------------------
 

@@ -109,9 +109,12 @@ class Life(QObject):
         names = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} jobs"
         were = "was" if len(jobs) == 1 else "were"
 
-        def run_again() -> None:
+        async def rerun_each() -> None:
             for job in jobs:
-                self.frame.bridge.rerun(job.id)
+                await self.frame.bridge.rerun(job.id)
+
+        def run_again() -> None:
+            self.frame.bridge.start(rerun_each())
             self.frame.show_section("activity")
 
         self.frame.banner.show_notice(

@@ -43,6 +43,7 @@ class _Child:
         self.process.start()
         theirs.close()
         self.n_calls = 0
+        self._ended: tuple[int | None] | None = None
 
     def ask(self, payload: bytes, on_progress: Callable[[float, str], None]) -> tuple[Any, ...]:
         """Send a call and wait for its end: ("result", value, rss_bytes) or ("error", error, traceback). Blocks."""
@@ -55,7 +56,9 @@ class _Child:
             on_progress(answer[1], answer[2])
 
     def kill(self) -> int | None:
-        """End the process and everything it started; returns its exit code."""
+        """End the process and everything it started; returns its exit code. Harmless when called twice."""
+        if self._ended is not None:
+            return self._ended[0]
         if self.process.pid is not None and self.process.exitcode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -63,6 +66,7 @@ class _Child:
         self.process.join()
         exit_code = self.process.exitcode
         self.process.close()
+        self._ended = (exit_code,)
         return exit_code
 
     def bury(self) -> int | None:

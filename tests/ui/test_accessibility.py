@@ -74,7 +74,7 @@ def tab_stops(window: QWidget) -> list[QWidget]:
 def test_tab_reaches_only_named_controls(frame: Frame, run: Run[Any], workbench: Workbench, section: str) -> None:
     async def scenario() -> None:
         add_run(workbench, "r1", "Airway")
-        frame.bridge.submit("quick.count", {"upto": 1})
+        await frame.bridge.submit("quick.count", {"upto": 1})
         await library_of(frame, 1)
         frame.show_section("activity")
         await until(lambda: frame.jobs)
@@ -113,7 +113,7 @@ def test_every_visible_control_has_a_name(frame: Frame, run: Run[Any], workbench
 def test_every_cell_can_be_read_aloud(frame: Frame, run: Run[Any], workbench: Workbench, section: str) -> None:
     async def scenario() -> None:
         add_run(workbench, "r1", "Airway")
-        frame.bridge.submit("quick.count", {"upto": 1})
+        await frame.bridge.submit("quick.count", {"upto": 1})
         panel = frame.show_section(section)
         assert panel is not None
         model: QAbstractItemModel = panel.findChild(QAbstractItemView).model()  # type: ignore[union-attr]

@@ -85,7 +85,7 @@ def test_the_palette_does_a_command(frame: Frame, run: Run[Any]) -> None:
 
 def test_the_palette_finds_jobs_and_opens_accessions(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
-        frame.bridge.submit("quick.count", {"upto": 1})
+        await frame.bridge.submit("quick.count", {"upto": 1})
         await until(lambda: frame.jobs)
         frame.actions["ui.open_palette"].trigger()
         type_text(frame, "count")

@@ -22,7 +22,7 @@ def panel_of(frame: Frame) -> ActivityPanel:
 def test_a_job_appears_runs_and_is_done(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
         panel = panel_of(frame)
-        job_id = frame.bridge.submit("quick.count", {"upto": 5, "pause_s": 0.02})
+        job_id = await frame.bridge.submit("quick.count", {"upto": 5, "pause_s": 0.02})
         await until(lambda: panel.model.row_of(job_id) == 0)
         await until(lambda: panel.model.job(0).state is JobState.DONE)
         assert panel.model.index(0, PROGRESS).data() == "Done"
@@ -37,7 +37,7 @@ def test_a_job_appears_runs_and_is_done(frame: Frame, run: Run[Any]) -> None:
 def test_a_running_job_is_stopped_and_run_again(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
         panel = panel_of(frame)
-        job_id = frame.bridge.submit("quick.count", {"upto": 3, "pause_s": 30})
+        job_id = await frame.bridge.submit("quick.count", {"upto": 3, "pause_s": 30})
         await until(lambda: panel.model.row_of(job_id) == 0 and panel.model.job(0).state is JobState.RUNNING)
         panel.select_job(job_id)
         assert frame.actions["ui.stop"].isEnabled()
@@ -49,7 +49,7 @@ def test_a_running_job_is_stopped_and_run_again(frame: Frame, run: Run[Any]) -> 
         await until(lambda: panel.model.rowCount() == 2)
         again = panel.model.job(0)
         assert again.rerun_of == job_id
-        frame.bridge.cancel(again.id)
+        await frame.bridge.cancel(again.id)
         await until(lambda: panel.model.job(0).state is JobState.CANCELLED)
 
     run(scenario())
@@ -58,7 +58,7 @@ def test_a_running_job_is_stopped_and_run_again(frame: Frame, run: Run[Any]) -> 
 def test_a_failure_is_explained_in_words(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
         panel = panel_of(frame)
-        job_id = frame.bridge.submit("quick.fail", {})
+        job_id = await frame.bridge.submit("quick.fail", {})
         await until(lambda: panel.model.row_of(job_id) == 0 and panel.model.job(0).state is JobState.FAILED)
         panel.select_job(job_id)
         facts = dict(frame.inspector.shown.facts)
@@ -71,8 +71,8 @@ def test_a_failure_is_explained_in_words(frame: Frame, run: Run[Any]) -> None:
 def test_groups_show_their_own_jobs_and_count_them(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
         panel = panel_of(frame)
-        frame.bridge.submit("quick.count", {"upto": 1})
-        frame.bridge.submit("quick.fail", {})
+        await frame.bridge.submit("quick.count", {"upto": 1})
+        await frame.bridge.submit("quick.fail", {})
         await until(lambda: panel.model.rowCount() == 2 and all(panel.model.job(n).state.is_final for n in (0, 1)))
         assert [panel.groups.tabText(tab) for tab in range(5)] == [
             "All  2",
@@ -91,7 +91,7 @@ def test_groups_show_their_own_jobs_and_count_them(frame: Frame, run: Run[Any]) 
 def test_the_log_is_plain_text(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
         panel = panel_of(frame)
-        job_id = frame.bridge.submit("quick.count", {"upto": 2})
+        job_id = await frame.bridge.submit("quick.count", {"upto": 2})
         await until(lambda: panel.model.row_of(job_id) == 0 and panel.model.job(0).state is JobState.DONE)
         panel.select_job(job_id)
         await until(lambda: frame.inspector.shown.log, "the log")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
@@ -270,7 +270,7 @@ def drop(panel: AnalyzePanel, files: list[Path]) -> None:
     carried = QMimeData()
     carried.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
     action, button, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(QPointF(20, 20), action, carried, button, keys)
+    enter = QDragEnterEvent(QPoint(20, 20), action, carried, button, keys)
     QApplication.sendEvent(panel, enter)
     assert enter.isAccepted()
     event = QDropEvent(QPointF(20, 20), action, carried, button, keys)

@@ -147,8 +147,8 @@ def test_a_failing_task_is_told(qapp: QApplication, run: Run[Any], workbench: Wo
     run(scenario())
 
 
-def test_before_a_workbench_there_is_nothing_to_ask(qapp: QApplication) -> None:
+def test_before_a_workbench_there_is_nothing_to_ask(qapp: QApplication, run: Run[Any]) -> None:
     bridge = Bridge()
     assert not bridge.is_attached
     with pytest.raises(RuntimeError, match="not built yet"):
-        bridge.submit("quick.count", {})
+        run(bridge.submit("quick.count", {}))

@@ -61,7 +61,7 @@ async def library_of(frame: Frame, count: int) -> LibraryPanel:
 
 def titles(panel: LibraryPanel) -> list[str]:
     shown = panel.list.table.model()
-    return [shown.index(row, 1).data() for row in range(shown.rowCount())]
+    return [shown.index(row, 1).data().removeprefix("Which genes change?  ·  ") for row in range(shown.rowCount())]
 
 
 def test_an_empty_library_invites(frame: Frame, run: Run[Any]) -> None:
@@ -122,7 +122,7 @@ def test_the_selection_is_previewed_and_inspected(frame: Frame, run: Run[Any], w
         frame.show_section("activity")
         assert frame.inspector.shown.title == ""
         frame.show_section("library")
-        assert frame.inspector.shown.title == "Airway"
+        assert frame.inspector.shown.title == "Which genes change?"
         for where in ("below", "off", "right"):
             frame.actions["ui.cycle_preview"].trigger()
             assert panel.list.remembered()["preview"] == where
@@ -232,7 +232,7 @@ def test_the_selection_is_there_again_at_the_next_start(
         again = make_frame(qapp, tmp_path)
         again.bridge.attach(workbench)
         other = await library_of(again, 2)
-        await until(lambda: [item.title for item in other.list.selected] == ["One"])
+        await until(lambda: [item.about for item in other.list.selected] == ["One"])
         assert other.list.remembered()["preview"] == "below"
         await again.bridge.close()
         again.window.deleteLater()

@@ -88,7 +88,7 @@ def test_quitting_asks_only_for_what_cannot_resume(qapp: Application, run: Run[A
     async def scenario(life: Life) -> None:
         frame = life.frame
         await until(lambda: frame.bridge.is_attached)
-        job_id = frame.bridge.submit("quick.hold", {"upto": 2, "pause_s": 60})
+        job_id = await frame.bridge.submit("quick.hold", {"upto": 2, "pause_s": 60})
         await until(lambda: job_id in frame.jobs and frame.jobs[job_id].state is JobState.RUNNING)
         frame.actions["ui.quit"].trigger()
         await until(lambda: sheet(life), "the question")
@@ -113,7 +113,7 @@ def test_a_resumable_job_does_not_hold_the_window(qapp: Application, run: Run[An
     async def first(life: Life) -> None:
         frame = life.frame
         await until(lambda: frame.bridge.is_attached)
-        job_id = frame.bridge.submit("quick.count", {"upto": 2, "pause_s": 60})
+        job_id = await frame.bridge.submit("quick.count", {"upto": 2, "pause_s": 60})
         await until(lambda: job_id in frame.jobs and frame.jobs[job_id].state is JobState.RUNNING)
         frame.actions["ui.quit"].trigger()
         await asyncio.sleep(0.05)
@@ -129,7 +129,7 @@ def test_a_resumable_job_does_not_hold_the_window(qapp: Application, run: Run[An
         assert frame.sidebar.current == "activity"
         for job in frame.jobs.values():
             if not job.state.is_final:
-                frame.bridge.cancel(job.id)
+                await frame.bridge.cancel(job.id)
         await until(lambda: all(job.state.is_final for job in frame.jobs.values()))
         frame.actions["ui.quit"].trigger()
 
@@ -148,7 +148,7 @@ def test_closing_the_window_keeps_a_running_job(
     async def scenario(life: Life) -> None:
         frame = life.frame
         await until(lambda: frame.bridge.is_attached)
-        job_id = frame.bridge.submit("quick.count", {"upto": 20, "pause_s": 0.05})
+        job_id = await frame.bridge.submit("quick.count", {"upto": 20, "pause_s": 0.05})
         await until(lambda: job_id in frame.jobs and frame.jobs[job_id].state is JobState.RUNNING)
         frame.window.close()
         await until(lambda: frame.jobs[job_id].state.is_final)

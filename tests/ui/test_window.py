@@ -232,14 +232,14 @@ def test_the_toolbar_has_at_most_seven_things(frame: Frame) -> None:
 
 def test_counts_are_in_the_sidebar_and_the_status_bar(frame: Frame, run: Run[Any]) -> None:
     async def scenario() -> None:
-        job_id = frame.bridge.submit("quick.hold", {"upto": 2, "pause_s": 30})
+        job_id = await frame.bridge.submit("quick.hold", {"upto": 2, "pause_s": 30})
         await until(lambda: frame.jobs.get(job_id) and frame.jobs[job_id].state is JobState.RUNNING)
         assert frame.status_words[0] == "1 running"
         activity = next(i for i in range(6) if frame.sidebar.model().index(i, 0).data() == "Activity")
         spoken = frame.sidebar.model().index(activity, 0).data(Qt.ItemDataRole.AccessibleTextRole)
         assert spoken == "Activity, 1"
         assert is_lost_by_quitting(frame.jobs[job_id])
-        frame.bridge.cancel(job_id)
+        await frame.bridge.cancel(job_id)
         await until(lambda: frame.jobs[job_id].state is JobState.CANCELLED)
         assert frame.status_words[0] == "Nothing running"
 

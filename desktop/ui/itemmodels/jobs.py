@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 
 from desktop.core.jobs import JobRecord, JobState
+from desktop.ui.itemmodels.names import data_title
 
 TITLE, STUDIO, PROGRESS, LEFT, WHEN = range(5)
 HEADINGS = ("Job", "Studio", "Progress", "Time left", "Started")
@@ -145,8 +145,7 @@ def subject_of(job: JobRecord) -> str:
 
 
 def _short(value: object) -> str:
-    """A path's last two parts: "counts.csv.gz" alone says little."""
-    return "/".join(PurePath(str(value)).parts[-2:]).lstrip("/")
+    return data_title(str(value)) if value else ""
 
 
 def progress_words(job: JobRecord) -> str:

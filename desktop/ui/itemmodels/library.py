@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +21,10 @@ from PySide6.QtCore import (
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.library_items import LibraryItem
+from desktop.ui.itemmodels.names import home_words
 
-STAR, TITLE, KIND, SOURCE, YEAR, STATE = range(6)
-HEADINGS = ("", "Title", "Kind", "Source", "Year", "State")
+STAR, TITLE, KIND, SOURCE, DATE, STATE = range(6)
+HEADINGS = ("", "Title", "Kind", "Source", "Date", "State")
 Scope = Literal["All", "Datasets", "Runs", "Trash"]
 SCOPES: tuple[Scope, ...] = ("All", "Datasets", "Runs", "Trash")
 SORT_ROLE = Qt.ItemDataRole.UserRole + 2
@@ -72,9 +74,9 @@ class LibraryTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{HEADINGS[column] or 'Star'}: {text}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return item.place
+            return f"{item.title}\n{home_words(item.place)}"
         if role == SORT_ROLE:
-            return item.when_s if column == YEAR else text.casefold()
+            return item.when_s if column == DATE else text.casefold()
         return None
 
     def _text(self, item: LibraryItem, column: int) -> str:
@@ -82,13 +84,13 @@ class LibraryTableModel(QAbstractTableModel):
             case 0:
                 return "starred" if item.is_starred else "not starred"
             case 1:
-                return item.title
+                return f"{item.title}  ·  {item.about}" if item.about else item.title
             case 2:
                 return item.kind
             case 3:
                 return item.source
             case 4:
-                return str(datetime.fromtimestamp(item.when_s, UTC).astimezone().year)
+                return day_words(item.when_s)
             case _:
                 return item.state
 
@@ -139,3 +141,11 @@ class LibraryFilterModel(QSortFilterProxyModel):
             return False
         everything = f"{item.title} {item.source} {item.kind} {item.state} {item.words}".casefold()
         return all(word in everything for word in self._words)
+
+
+def day_words(epoch_s: float) -> str:
+    """The time if it was today, the day if it was this year, else the month, in the person's zone."""
+    moment, now = (datetime.fromtimestamp(at_s).astimezone() for at_s in (epoch_s, time.time()))
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    return f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment:%b %Y}"

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from desktop.core.files import write_atomic
 from desktop.core.jobs import JobRecord, JobState
+from desktop.ui.itemmodels.names import data_title, home_words
 
 Kind = Literal["Dataset", "Run"]
 PREVIEW_CHARS = 20_000
@@ -35,6 +36,7 @@ class LibraryItem:
     is_trashed: bool = False
     facts: tuple[tuple[str, str], ...] = ()
     words: str = ""  # more to search in
+    about: str = ""  # of a run: what was compared
 
     @property
     def run_id(self) -> str:
@@ -94,48 +96,50 @@ def _dataset(job: JobRecord, place: str, key: str, marks: Marks) -> LibraryItem:
             ("Organism", str(found.get("organism") or "")),
             ("Size", f"{found.get('n_genes', 0):,} genes × {len(samples)} samples" if samples else ""),
             ("Values", str(found.get("value_type") or "").replace("_", " ")),
-            ("Table used", str(found.get("chosen") or "")),
+            ("Table used", home_words(str(found.get("chosen") or ""))),
             ("Why", str(found.get("why") or "")),
             ("Files found", str(len(found.get("files") or []))),
         ]
     is_local = "/" in place
-    name = "/".join(Path(place).parts[-2:]) if is_local else place
     is_gone = is_local and not Path(place).exists()
     return LibraryItem(
         key,
         "Dataset",
-        str(found.get("title") or "") or name,
+        data_title(place, accession, str(found.get("title") or "")),
         accession or ("Folder" if is_local and Path(place).is_dir() else "File" if is_local else "GEO"),
         job.created_s,
         "Missing" if is_gone else "Ready",
         place,
         key in marks.stars,
         key in marks.removed,
-        (*((label, value) for label, value in facts if value), ("Place", place)),
+        (*((label, value) for label, value in facts if value), ("Place", home_words(place))),
         f"{place} {accession} {found.get('organism', '')}",
     )
 
 
-def run_item(run: Any, marks: Marks) -> LibraryItem:
-    """A finished run (a row of the studio's own query) as an item."""
+def run_item(run: Any, marks: Marks, data: str = "") -> LibraryItem:
+    """A finished run (a row of the studio's own query) as an item; `data` is where its data were taken from."""
     key = f"run:{run.id}"
+    named = data_title(data or run.source, run.accession, run.source)
+    about = run.title.removeprefix(f"{run.source}: ") if run.source else run.title
     summary: dict[str, Any] = dict(run.summary)
-    facts = [("Question", run.question), ("Answer", run.headline), ("Data", run.source)]
+    facts = [("Question", run.question), ("Answer", run.headline), ("Data", home_words(data or run.source))]
     numbers = {"n_genes": "Genes tested", "n_significant": "Significant", "up": "Up", "down": "Down"}
     facts += [(words, f"{summary[name]:,}") for name, words in numbers.items() if isinstance(summary.get(name), int)]
-    facts.append(("Folder", run.out_dir))
+    facts.append(("Folder", home_words(run.out_dir)))
     return LibraryItem(
         key,
         "Run",
-        run.title or run.question or run.kind,
-        run.accession or run.source.rstrip("/").rpartition("/")[2],
+        run.question or about or run.kind,
+        run.accession or named,
         run.created_s,
         "Done" if Path(run.out_dir).is_dir() else "Missing",
         run.out_dir,
         key in marks.stars,
         run.trashed_s is not None,
         tuple((label, value) for label, value in facts if value),
-        f"{run.question} {run.headline} {run.accession} {run.source} {run.id}",
+        f"{run.question} {run.headline} {run.accession} {run.source} {run.id} {named} {run.title}",
+        about if run.question else "",
     )
 
 

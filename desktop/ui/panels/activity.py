@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop import studios
-from desktop.core.errors import AppError
 from desktop.core.jobs import JobRecord, JobState
 from desktop.ui import theme
 from desktop.ui.bridge import Bridge
@@ -28,7 +28,6 @@ from desktop.ui.itemmodels.jobs import (
     when_words,
 )
 from desktop.ui.panels import Panel
-from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.empty_state import EmptyState
 from desktop.ui.widgets.fitting import FittedColumns
 from desktop.ui.widgets.inspector import Inspected, Operation
@@ -179,11 +178,8 @@ class ActivityPanel(Panel):
         if job is not None and (folder := result_folder(job)):
             self.runRequested.emit(folder)
 
-    def _try(self, do: Callable[[str], object], job_id: str) -> None:
-        try:
-            do(job_id)
-        except AppError as error:
-            self.noticed.emit(Notice.of(error))
+    def _try(self, do: Callable[[str], Coroutine[Any, Any, object]], job_id: str) -> None:
+        self._bridge.start(do(job_id))
 
     def _count(self) -> None:
         """Numbers on the tabs; the empty state when nothing has ever run."""

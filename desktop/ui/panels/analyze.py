@@ -21,6 +21,7 @@ from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
 from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
 from desktop.ui.bridge import Bridge
+from desktop.ui.itemmodels.names import data_title
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
 from desktop.ui.panels.analyze_exports import RunExports
@@ -167,7 +168,7 @@ class AnalyzePanel(Panel):
 
     def _start_looking(self) -> None:
         self._show_setup()
-        name = Path(self._data).name or self._data
+        name = data_title(self._data)
         self.setup.show_looking(name)
         self.titleChanged.emit(name)
         sheet = Path(self._sheet) if self._sheet else None
@@ -179,12 +180,12 @@ class AnalyzePanel(Panel):
         self._turn += 1
         turn = self._turn
         try:
-            job_id = await self._bridge.read(self._bridge.submit, kind, params)
+            job_id = await self._bridge.submit(kind, params)
         except AppError as error:
             self.setup.show_failure(to_fault(error))
             return
         if turn != self._turn:
-            self._bridge.cancel(job_id)
+            await self._bridge.cancel(job_id)
             return
         self._job_id, self._job_kind = job_id, kind
         self.actionsChanged.emit()
@@ -245,7 +246,7 @@ class AnalyzePanel(Panel):
     def stop(self) -> None:
         """Stop the job of this panel."""
         if self._job_id:
-            self._bridge.cancel(self._job_id)
+            self._bridge.start(self._bridge.cancel(self._job_id))
 
     def _on_job(self, job: JobRecord) -> None:
         if job.id != self._job_id:
@@ -274,7 +275,7 @@ class AnalyzePanel(Panel):
     def _on_inspected(self, found: Inspection) -> None:
         self._inspection = found
         self.setup.show_inspection(found)
-        self.titleChanged.emit(found.accession or found.title or Path(self._data).name)
+        self.titleChanged.emit(found.accession or data_title(self._data, title=found.title))
         wanted, self._wanted = self._wanted, None
         question = self.setup.question.text().strip()
         if wanted is not None:

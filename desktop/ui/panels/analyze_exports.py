@@ -108,7 +108,7 @@ class RunExports(QObject):
             return
         params = {"left": str(self._run.out_dir), "right": other}
         try:
-            self._comparing = await self._bridge.read(self._bridge.submit, COMPARE, params)
+            self._comparing = await self._bridge.submit(COMPARE, params)
         except AppError as error:
             self.noticed.emit(Notice.of(error))
 

@@ -79,12 +79,14 @@ class LibraryPanel(Panel):
     def _read(self) -> list[LibraryItem]:
         """In a thread."""
         workbench, marks = self._bridge.workbench, self._marks
+        jobs = workbench.runtime.jobs({JobState.DONE}, limit=LIMIT)
+        places = {job.id: str(job.params.get("data", "")) for job in jobs}
         found = [
-            run_item(run, marks)
+            run_item(run, marks, places.get(run.job_id, ""))
             for in_trash in (False, True)
             for run in queries.list_runs(workbench.store, in_trash=in_trash, limit=LIMIT)
         ]
-        return found + dataset_items(workbench.runtime.jobs({JobState.DONE}), marks)
+        return found + dataset_items(jobs, marks)
 
     async def _load_details(self) -> None:
         item = self._one

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from desktop.studios.omics.schema import FileRole, FoundFile, Inspection, ValueType
 from desktop.ui import theme
+from desktop.ui.itemmodels.names import data_title, home_words
 from desktop.ui.widgets.notices import CautionList
 
 _VALUES: dict[ValueType, str] = {
@@ -96,8 +97,8 @@ class DataSummary(QWidget):
         """Say what was found."""
         size = f"{len(found.samples.samples)} samples × {found.n_genes:,} genes" if found.n_genes else ""
         parts = [part for part in (found.accession, found.organism, size, _VALUES[found.value_type]) if part]
-        head = found.title or Path(found.source).name
-        self.title.setToolTip(found.source)
+        head = data_title(found.source, found.accession, found.title)
+        self.title.setToolTip(home_words(found.source))
         self.title.setText(f"{head}\n{' · '.join(parts)}")
         chosen = f"Used: {Path(found.chosen).name}. " if found.chosen else ""
         self.why.setText(f"{chosen}{found.why}".strip())

@@ -16,13 +16,13 @@ from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QSplitter, QS
 from desktop.ui import theme
 from desktop.ui.itemmodels.library import (
     HEADINGS,
+    DATE,
     KIND,
     SCOPES,
     SOURCE,
     STAR,
     STATE,
     TITLE,
-    YEAR,
     LibraryFilterModel,
     LibraryTableModel,
 )
@@ -69,17 +69,17 @@ class LibraryList(QWidget):
         self.table = _LibraryTable(self._as_text)
         self.table.setModel(self._shown)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(YEAR, Qt.SortOrder.DescendingOrder)
+        self.table.sortByColumn(DATE, Qt.SortOrder.DescendingOrder)
         header = self.table.horizontalHeader()
         header.setStretchLastSection(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(28)
         header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(STAR, QHeaderView.ResizeMode.Fixed)
-        for column, width in ((STAR, 30), (KIND, 68), (SOURCE, 104), (YEAR, 56), (STATE, 68)):
+        for column, width in ((STAR, 30), (KIND, 68), (SOURCE, 150), (DATE, 72), (STATE, 68)):
             self.table.setColumnWidth(column, width)
         self.preview = Preview()
-        FittedColumns(self.table, TITLE, (YEAR, KIND, STATE, SOURCE))
+        FittedColumns(self.table, TITLE, (DATE, KIND, STATE, SOURCE))
         self.split = QSplitter(Qt.Orientation.Horizontal)
         self.split.setHandleWidth(1)
         self.split.setChildrenCollapsible(False)
