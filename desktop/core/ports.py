@@ -40,10 +40,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the policy says about a script's bytes."""
+    """What the policy says about a script's bytes. `sha256` names the bytes it was given for."""
 
     allowed: bool
     findings: tuple[Finding, ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class RunSpec:
     output_dir  where collected outputs land (made by one rename); must not exist yet.
                 The script writes to its current working directory.
     origin      who wrote it; decides which isolation may be used
+    verdict     the policy's answer, when it was asked for before; one about other bytes is not taken
     """
 
     run_id: str
@@ -87,6 +89,7 @@ class RunSpec:
     origin: Origin
     isolation: IsolationWish = "auto"
     limits: Limits = Limits()
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,9 @@ class RunOutcome:
 class Sandbox(Protocol):
     """Checks and runs scripts nobody has to trust."""
 
-    def check(self, source: bytes) -> Verdict:
-        """What the policy says; never raises, whatever the bytes."""
+    @staticmethod
+    def check(source: bytes) -> Verdict:
+        """What the policy says; never raises, whatever the bytes. A module-level function: `ctx.cpu` can take it."""
 
     async def choose(self, wish: IsolationWish, origin: Origin) -> IsolationChoice:
         """The isolation a run would get now. Raises NoSandboxError when there is none this origin may use."""

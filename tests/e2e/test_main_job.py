@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -223,18 +224,19 @@ def test_results_go_where_asked_and_are_never_put_over_others(
     ("setting", "code"),
     [
         pytest.param("run_timeout_s: 1", "omics.timed_out", id="time limit"),
+        pytest.param("run_memory_mb: 256", "omics.out_of_memory", id="memory limit"),
     ],
 )
-def test_a_run_that_fails_leaves_only_its_record(
-    setting: str, code: str, small: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_run_that_fails_leaves_only_its_record(setting: str, code: str, tmp_path: Path) -> None:
+    sample = queries.sample_dataset()
+    large = {"data": str(sample.data), "samples": str(sample.samples)}
     paths = Paths(tmp_path / "home")
     paths.home.mkdir()
     paths.settings.write_text(f"omics:\n  {setting}\n")
     bench = build(paths)
     try:
         out_dir = tmp_path / "results" / "out"
-        job = run(bench, **small, question="drug against control", isolation="process", out_dir=str(out_dir))
+        job = run(bench, **large, question="trt against untrt", isolation="process", out_dir=str(out_dir))
         assert job.state is JobState.FAILED
         assert job.error is not None
         assert job.error.code == code
@@ -244,12 +246,51 @@ def test_a_run_that_fails_leaves_only_its_record(
         assert leftovers(bench) == []
         assert {path.name for path in Path(job.error.details["record"]).iterdir()} == {
             "analysis.py",
+            "manifest.json",
             "plan.json",
             "run.log",
         }
         assert queries.list_runs(bench.store) == []
     finally:
         bench.close()
+
+
+def test_a_refused_script_says_where_and_what_to_write_instead(
+    bench: Workbench, small: dict[str, str], tmp_path: Path
+) -> None:
+    first = run(bench, **small, question="drug against control", isolation="process")
+    assert first.state is JobState.DONE, first.error
+    changed = tmp_path / "changed"
+    shutil.copytree(Path(first.result["out_dir"]), changed)  # type: ignore[index]
+    script = (changed / "analysis.py").read_text() + "\nimport subprocess\n"
+    (changed / "analysis.py").write_text(script)
+    job = run(bench, data=str(changed), stored_run=str(changed), out_dir=str(tmp_path / "again"))
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert job.error.code == "omics.analysis_failed"
+    record = Path(job.error.details["record"])
+    assert (record / "analysis.py").read_text() == script
+    policy = json.loads((record / "manifest.json").read_text())["policy"]
+    assert not policy["allowed"]
+    finding = policy["findings"][-1]
+    assert finding["line"] == len(script.splitlines())
+    assert set(finding) == {"rule", "line", "column", "message", "remedy"}
+    assert job.error.hint == policy["findings"][0]["remedy"]
+    assert finding["message"] in job.error.details["findings"].splitlines()[-1]
+    assert not (tmp_path / "again").exists()
+    assert leftovers(bench) == []
+
+
+def test_a_sample_named_in_the_sentence_is_left_out(bench: Workbench, small: dict[str, str], tmp_path: Path) -> None:
+    job = run(bench, **small, question="drug against control, without d3", isolation="process")
+    assert job.state is JobState.DONE, job.error
+    result = job.result or {}
+    assert result["plan"]["keep"] == {"sample": ["c1", "c2", "c3", "d1", "d2"]}
+    out_dir = Path(result["out_dir"])
+    with (out_dir / "sample_qc.csv").open(newline="") as file:
+        assert [row["sample"] for row in csv.DictReader(file)] == ["c1", "c2", "c3", "d1", "d2"]
+    manifest = json.loads((out_dir / "manifest.json").read_text())
+    assert manifest["policy"] == {"allowed": True, "findings": [], "sha256": manifest["script"]["sha256"]}
 
 
 def test_cancel_leaves_nothing(bench: Workbench, small: dict[str, str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from desktop.core.ports import Verdict
 from desktop.studios.omics.run_folder import open_run_folder
 from desktop.studios.omics.run_parts import RunFacts, finish
 from desktop.studios.omics.schema import Contrast, Plan, RunIsolation, SampleTable
@@ -76,7 +77,7 @@ def finished_run(
         run_id="0123456789ab",
         data={"source": "counts.csv", "accession": "", "title": "", "organism": "", "files": []},
         isolation=RunIsolation(kind="process", is_reduced=True, detail="child process"),
-        is_allowed=True,
+        verdict=Verdict(True),
         origin="template",
         cautions=cautions or [],
     )

@@ -6,7 +6,9 @@ resources/sandbox/policy.yaml for the rules.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from dataclasses import replace
 
 from desktop.core.ports import Finding, Verdict
 from desktop.sandbox.policy.checks import Checks
@@ -20,11 +22,12 @@ _log = logging.getLogger(__name__)
 def check(source: bytes) -> Verdict:
     """Whether a script may run, and if not every reason with its line. Never raises, whatever the bytes."""
     try:
-        return _check(source)
+        verdict = _check(source)
     except Exception as error:  # a bug of ours must refuse, not allow, and not stop the caller
         _log.exception("the policy could not judge a script")
         message = f"The script could not be checked ({type(error).__name__})."
-        return Verdict(False, (Finding("unreadable", 1, 0, message, "Simplify the script and report this."),))
+        verdict = Verdict(False, (Finding("unreadable", 1, 0, message, "Simplify the script and report this."),))
+    return replace(verdict, sha256=hashlib.sha256(source).hexdigest())
 
 
 def _check(source: bytes) -> Verdict:

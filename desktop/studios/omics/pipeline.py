@@ -7,14 +7,13 @@ script and log among the logs. Heavy work is in child processes (`run_parts.py`)
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from desktop.core.ports import JobContext, Limits, Origin, RunOutcome, RunSpec
+from desktop.core.ports import JobContext, Limits, Origin, RunOutcome, RunSpec, Verdict
 from desktop.studios.omics import repo, run_parts
 from desktop.studios.omics.errors import AnalysisFailedError, DamagedRunError, NeedsAnswerError, UnknownRunError
 from desktop.studios.omics.outcome import failure, step_of
@@ -32,8 +31,7 @@ from desktop.studios.omics.schema import (
     RunIsolation,
     Summary,
 )
-
-_ACCESSION = re.compile(r"[A-Za-z]{2,5}\d{2,}")
+from desktop.studios.omics.sources.geo_urls import is_accession, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +82,11 @@ async def run_analysis(ctx: JobContext, params: AnalysisParams) -> AnalysisResul
             await ctx.sandbox.choose(params.isolation, "template")  # nowhere to run it is known before any work
         made = await (_stored if params.stored_run else _prepared)(ctx, params, folder, clock)
         with clock.step("Check the script", upto=0.34):
-            await ctx.io(_checked, ctx, made.script)
+            verdict = await _checked(ctx, made)
         with clock.step("Run", upto=0.9):
-            outcome = await _ran(ctx, params, folder, made)
+            outcome = await _ran(ctx, params, folder, made, verdict)
         with clock.step("Report", upto=1.0):
-            row = await _finished(ctx, folder, made, outcome, dict(clock.spent_s))
+            row = await _finished(ctx, folder, made, outcome, verdict, dict(clock.spent_s))
             await ctx.store.write(lambda db: repo.write_run(db, row))
             await ctx.io(folder.publish)
             result = await _published(ctx, row)
@@ -130,10 +128,10 @@ async def _inspected(ctx: JobContext, data: str, samples: Path | None, *, allow_
 
     path = Path(data).expanduser()
     accession = ""
-    if not path.exists() and _ACCESSION.fullmatch(data.strip()):
+    if not path.exists() and is_accession(data):
         from desktop.studios.omics.sources.accession import fetch_accession
 
-        accession = data.strip().upper()
+        accession = recognise(data).text
         path = await fetch_accession(ctx, accession, allow_net=allow_net)
     sheet = samples.expanduser() if samples else None
     found = await ctx.cpu(inspect_data, path, sheet)
@@ -195,22 +193,27 @@ async def _refuse_unanswered(ctx: JobContext, cautions: list[Caution], *, is_con
         await ctx.decide(f"go on with {caution.code}", by="person", because=caution.text)
 
 
-def _checked(ctx: JobContext, script: bytes) -> bool:
-    verdict = ctx.sandbox.check(script)
-    for finding in verdict.findings:
-        ctx.log(f"line {finding.line}: {finding.message} ({finding.rule}) – {finding.remedy}")
+async def _checked(ctx: JobContext, made: _Prepared) -> Verdict:
+    """The policy's verdict, given in a child: a long script keeps the interpreter busy for most of a second."""
+    verdict = await ctx.cpu(ctx.sandbox.check, made.script)
+    said = [f"line {f.line}, column {f.column}: {f.message} ({f.rule}) – {f.remedy}" for f in verdict.findings]
+    for line in said:
+        ctx.log(line)
     if not verdict.allowed:
         first = verdict.findings[0] if verdict.findings else None
         where = f" at line {first.line}: {first.message}" if first else ""
         raise AnalysisFailedError(
             f"The policy check refused the script{where}.",
             hint=first.remedy if first else "Change the script, then run it again.",
-            findings=[f"{finding.rule}:{finding.line}" for finding in verdict.findings],
+            findings="\n".join(said),
+            record=await _keep_failure(ctx, made, "The policy check refused the script.\n", verdict),
         )
-    return True
+    return verdict
 
 
-async def _ran(ctx: JobContext, params: AnalysisParams, folder: RunFolder, made: _Prepared) -> RunOutcome:
+async def _ran(
+    ctx: JobContext, params: AnalysisParams, folder: RunFolder, made: _Prepared, verdict: Verdict
+) -> RunOutcome:
     settings = ctx.settings("omics")
 
     def on_line(line: str) -> None:
@@ -226,25 +229,38 @@ async def _ran(ctx: JobContext, params: AnalysisParams, folder: RunFolder, made:
         origin=made.origin,
         isolation=params.isolation,
         limits=Limits(wall_s=settings.run_timeout_s, memory_mb=settings.run_memory_mb),
+        verdict=verdict,
     )
     outcome = await ctx.sandbox.run(spec, on_line=on_line)
     for name, why in outcome.dropped:
         ctx.log(f"left out: {name} ({why})")
     if outcome.status != "ok":
-        raise failure(outcome, await ctx.io(_keep_failure, ctx.paths.logs / "runs" / ctx.job_id, made, outcome.log))
+        raise failure(outcome, await _keep_failure(ctx, made, outcome.log, verdict))
     return outcome
 
 
-def _keep_failure(record: Path, made: _Prepared, log: str) -> str:
-    record.mkdir(parents=True, exist_ok=True)
-    (record / "analysis.py").write_bytes(made.script)
-    (record / "run.log").write_text(log, encoding="utf-8", errors="replace")
-    write_json(record / "plan.json", made.plan.model_dump(mode="json"))
-    return str(record)
+async def _keep_failure(ctx: JobContext, made: _Prepared, log: str, verdict: Verdict) -> str:
+    """Keep script, log, plan and the policy's verdict of a run that failed; returns the folder, named in the error."""
+
+    def keep(record: Path) -> str:
+        record.mkdir(parents=True, exist_ok=True)
+        (record / "analysis.py").write_bytes(made.script)
+        (record / "run.log").write_text(log, encoding="utf-8", errors="replace")
+        write_json(record / "plan.json", made.plan.model_dump(mode="json"))
+        manifest = {"run_id": ctx.job_id, "data": made.data, "policy": asdict(verdict), "warnings": made.cautions}
+        write_json(record / "manifest.json", manifest | {"script": {"sha256": verdict.sha256, "origin": made.origin}})
+        return str(record)
+
+    return await ctx.io(keep, ctx.paths.logs / "runs" / ctx.job_id)
 
 
 async def _finished(
-    ctx: JobContext, folder: RunFolder, made: _Prepared, outcome: RunOutcome, timings: dict[str, float]
+    ctx: JobContext,
+    folder: RunFolder,
+    made: _Prepared,
+    outcome: RunOutcome,
+    verdict: Verdict,
+    timings: dict[str, float],
 ) -> repo.RunRow:
     """Make the folder whole; returns the row that will stand for it."""
     choice = outcome.isolation
@@ -254,7 +270,7 @@ async def _finished(
         run_id=ctx.job_id,
         data=made.data,
         isolation=RunIsolation(kind=choice.kind, is_reduced=choice.is_reduced, detail=choice.detail),
-        is_allowed=True,
+        verdict=verdict,
         origin=made.origin,
         timings=timings,
         cautions=made.cautions,
@@ -263,11 +279,10 @@ async def _finished(
     try:
         manifest = await ctx.cpu(run_parts.finish, folder, made.script, made.plan, facts)
     except DamagedRunError as error:
-        record = await ctx.io(_keep_failure, ctx.paths.logs / "runs" / ctx.job_id, made, outcome.log)
         raise AnalysisFailedError(
             f"The script ended, but its results are not whole: {error}",
             hint="The log in Details says more; run it again.",
-            record=record,
+            record=await _keep_failure(ctx, made, outcome.log, verdict),
         ) from error
     plan, data = made.plan, made.data
     title = data.get("accession") or data.get("title") or data.get("source") or folder.out_dir.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import desktop
 from desktop.core.errors import AppError
+from desktop.core.ports import Verdict
 from desktop.studios.omics.errors import (
     AllZeroError,
     DamagedRunError,
@@ -52,7 +53,7 @@ class RunFacts:
     run_id: str
     data: dict[str, Any]
     isolation: RunIsolation
-    is_allowed: bool
+    verdict: Verdict
     origin: str
     timings: dict[str, float] = field(default_factory=dict)
     cautions: list[str] = field(default_factory=list)
@@ -105,22 +106,21 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
 
 def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
     """The samples a plan analyses."""
+    from desktop.studios.omics.steps.sample_table import subset_samples
+
     for factor, levels in plan.keep.items():
-        if factor not in samples.factors:
+        if factor != "sample" and factor not in samples.factors:
             raise UnknownFactorError(
                 f"There is no factor {factor!r} in the table of samples.",
                 hint=f"Use one of: {', '.join(samples.factors)}.",
             )
+        known = list(dict.fromkeys(samples.samples if factor == "sample" else samples.factors[factor]))
         for level in levels:
-            if level not in samples.factors[factor]:
+            if level not in known:
                 raise UnknownLevelError(
-                    f"{factor} has no level {level!r}.", hint=f"Its levels are: {', '.join(samples.levels(factor))}."
+                    f"{factor} has no level {level!r}.", hint=f"Its levels are: {', '.join(known[:50])}."
                 )
-    at = [i for i in range(len(samples.samples)) if all(samples.factors[f][i] in v for f, v in plan.keep.items())]
-    return SampleTable(
-        samples=[samples.samples[i] for i in at],
-        factors={name: [values[i] for i in at] for name, values in samples.factors.items()},
-    )
+    return subset_samples(samples, plan.keep)
 
 
 def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[bytes, list[Caution]]:
@@ -201,7 +201,7 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
         "headline": "",
         "data": facts.data,
         "isolation": facts.isolation.model_dump(),
-        "policy": {"allowed": facts.is_allowed},
+        "policy": asdict(facts.verdict),
         "script": {"sha256": hashlib.sha256(script).hexdigest(), "origin": facts.origin},
         "packages": versions if isinstance(versions, dict) else {},
         "timings_s": facts.timings,

@@ -50,7 +50,7 @@ CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, trea
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
-KEEP: dict[str, list[str]] = {}  # factor: levels analysed; empty keeps every sample
+KEEP: dict[str, list[str]] = {}  # factor: levels analysed ("sample": their names); empty keeps every sample
 LEVELS: dict[str, list[str]] = {"condition": ["control", "treated"]}  # reference level first
 NUMERIC: list[str] = []  # factors that are numbers, not groups
 COLOUR_BY: str = "condition"
@@ -80,7 +80,8 @@ def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
     if list(table.columns) != list(samples.index):
         raise SystemExit("samples.csv and counts.csv.gz do not name the same samples in the same order")
     for factor, levels in KEEP.items():
-        samples = samples[samples[factor].isin(levels)]
+        values = samples.index.to_series() if factor == "sample" else samples[factor]
+        samples = samples[values.isin(levels)]
     return table[list(samples.index)], symbols, samples
 
 

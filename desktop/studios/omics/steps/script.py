@@ -20,6 +20,7 @@ from keyword import iskeyword
 from desktop.studios.omics.schema import Contrast, Plan, SampleTable
 from desktop.studios.omics.steps.factors import control_level
 from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
+from desktop.studios.omics.steps.sample_table import subset_samples
 
 PARTS = ("deseq", "quality", "figures")  # in the order of the script; the recipe comes last
 TITLES = {
@@ -63,16 +64,16 @@ def to_script(plan: Plan, samples: SampleTable, *, organism: str = "", data: str
 
 def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     """The recipe's constants for this plan: name -> literal."""
-    kept = [i for i in range(len(samples.samples)) if all(samples.factors[f][i] in v for f, v in plan.keep.items())]
+    kept = subset_samples(samples, plan.keep)
     contrast = plan.contrast
-    formula = parse_formula(plan.design, _kept(samples, kept)) if contrast else None
+    formula = parse_formula(plan.design, kept) if contrast else None
     used = formula.names if formula else []
-    numeric = numeric_factors(_kept(samples, kept), formula, contrast.factor) if formula and contrast else []
+    numeric = numeric_factors(kept, formula, contrast.factor) if formula and contrast else []
     compared = compared_levels(contrast) if contrast else {}
     levels: dict[str, list[str]] = {}
     for factor in used:
         if factor not in numeric:
-            seen = list(dict.fromkeys(samples.factors[factor][i] for i in kept))
+            seen = list(kept.levels(factor))
             likely = control_level(seen)
             first = list(compared[factor][::-1]) if factor in compared else [likely] if likely is not None else []
             levels[factor] = [*first, *(level for level in seen if level not in first)]
@@ -80,7 +81,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     shown += [factor for factor in levels if factor not in shown]
     shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
     for factor in shown[:2]:
-        levels.setdefault(factor, list(dict.fromkeys(samples.factors[factor][i] for i in kept)))
+        levels.setdefault(factor, list(kept.levels(factor)))
     return {
         "QUESTION": plan.question,
         "KIND": plan.kind,
@@ -106,13 +107,6 @@ def compared_levels(contrast: Contrast) -> dict[str, tuple[str, str]]:
         return {contrast.factor: (contrast.treated, contrast.control)}
     sides = zip(contrast.treated.split(":"), contrast.control.split(":"), strict=True)
     return dict(zip(names, sides, strict=True))
-
-
-def _kept(samples: SampleTable, kept: list[int]) -> SampleTable:
-    return SampleTable(
-        samples=[samples.samples[i] for i in kept],
-        factors={name: [values[i] for i in kept] for name, values in samples.factors.items()},
-    )
 
 
 def _formulaic(formula: Formula) -> str:
