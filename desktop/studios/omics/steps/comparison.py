@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from desktop.studios.omics.errors import OneGroupError, UnclearQuestionError
+from desktop.studios.omics.errors import OneGroupError, TooFewReplicatesError, UnclearQuestionError
 from desktop.studios.omics.schema import Caution, Contrast, DesignProposal, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps.direction import Comparison, find_direction
@@ -38,12 +38,14 @@ def find_comparison(
     mentions: Sequence[Mention],
     proposal: DesignProposal,
     only: Sequence[str] | None = None,
+    phrases: Sequence[tuple[int, int]] = (),
 ) -> Comparison:
     """The comparison a sentence asks for.
 
     mentions  factors and levels named outside phrases that adjust or leave out
     only      factors of a design given by hand; the compared one must be among them
-    raises    UnclearQuestionError (facts: choices), UnknownFactorError, OneGroupError
+    phrases   places of the phrases that adjust or leave out
+    raises    UnclearQuestionError (facts: choices), UnknownFactorError, OneGroupError, TooFewReplicatesError
     """
     usable = [m for m in mentions if only is None or m.factor in only]
     if wants_interaction(question):
@@ -62,6 +64,7 @@ def find_comparison(
     if own_subset:
         named += own_subset
         subset = [m for m in subset if m.factor != factor]
+    subset += _qualifying(question, named, factor, samples, factors)
     if factors[factor].role == "constant":
         level = next(iter(samples.levels(factor)), "")
         raise OneGroupError(
@@ -71,11 +74,12 @@ def find_comparison(
         )
     reasons: list[Reason] = []
     cautions: list[Caution] = []
-    refuse_unknown_topics(question, samples, factors, mentions, factor, cautions)
+    refuse_unknown_topics(question, samples, factors, mentions, factor, cautions, phrases)
     keep: dict[str, list[str]] = {}
     for mention in subset:
         if mention.level is not None and factors[mention.factor].role != "constant":
-            keep.setdefault(mention.factor, []).append(mention.level)
+            kept = keep.setdefault(mention.factor, [])
+            kept += [mention.level] if mention.level not in kept else []
     for name, levels in keep.items():
         reasons.append(
             Reason(
@@ -137,6 +141,47 @@ def _subset_mentions(question: str, mentions: Sequence[Mention], factors: dict[s
         ):
             found.append(mention)
     return found
+
+
+_VERSUS = re.compile(r"\b(?:vs|versus|against|compared (?:to|with)|relative to|than(?: in)?)\b", re.IGNORECASE)
+
+
+def _refuse_double(question: str, own: Sequence[Mention], rest: Sequence[Mention]) -> None:
+    """ "male KO versus female WT": both sides differ in two things, so neither is the answer."""
+    for versus in _VERSUS.finditer(question):
+        sides = [[m for m in own if m.end <= versus.start()], [m for m in own if m.start >= versus.end()]]
+        if not all(sides):
+            continue
+        for name in dict.fromkeys(m.factor for m in rest):
+            left = {m.level for m in rest if m.factor == name and m.end <= versus.start()}
+            right = {m.level for m in rest if m.factor == name and m.start >= versus.end()}
+            if left and right and not left & right:
+                raise UnclearQuestionError(
+                    f"The two sides differ in both {own[0].factor} and {name}, so the causes cannot be told apart.",
+                    hint=f"Compare two levels of {own[0].factor} within one {name}, or ask for their interaction.",
+                    choices=[own[0].factor, name],
+                )
+
+
+def _qualifying(
+    question: str,
+    named: Sequence[Mention],
+    factor: str,
+    samples: SampleTable,
+    factors: dict[str, Factor],
+) -> list[Mention]:
+    """Beside two compared levels, levels of other factors that say which samples: "male KO against male WT"."""
+    if len({m.level for m in named if m.factor == factor and m.level is not None}) < 2:
+        return []
+    rest = [m for m in named if m.factor != factor and m.level is not None and m.strength >= 1.8]
+    _refuse_double(question, [m for m in named if m.factor == factor and m.level is not None], rest)
+    return [
+        m
+        for m in rest
+        if factors[m.factor].role not in ("constant", "replicate")
+        and facts.partition(samples.factors[m.factor]) != facts.partition(samples.factors[factor])
+        and {other.level for other in rest if other.factor == m.factor} < set(samples.levels(m.factor))
+    ]
 
 
 def _compared_factor(
@@ -228,6 +273,14 @@ def _by_default(
                 "All samples are of one group: no factor differs between them.",
                 hint="Give a table of samples with a column that tells the groups apart.",
                 factors=list(samples.factors),
+            )
+        distinct = [name for name, factor in factors.items() if factor.role != "constant" and not factor.has_gaps]
+        if len(samples.samples) == 2:
+            raise TooFewReplicatesError(
+                "There are two samples, one a group at most: their difference has no p-value.",
+                hint="At least one of the two groups needs replicates, better both with three.",
+                samples=2,
+                factors=distinct,
             )
         raise UnclearQuestionError(
             "The samples are not described, so there are no groups to compare.",

@@ -314,10 +314,17 @@ def _known_factor(samples: SampleTable, name: str) -> None:
         )
 
 
-def _check_contrast(samples: SampleTable, formula: Formula, contrast: Contrast) -> None:
+def known_factors(samples: SampleTable, contrast: Contrast) -> list[str]:
+    """The factors of a contrast, one or the two of an interaction; UnknownFactorError if the samples lack one."""
     names = contrast.factor.split(":")
     for name in names:
         _known_factor(samples, name)
+    return names
+
+
+def _check_contrast(samples: SampleTable, formula: Formula, contrast: Contrast) -> None:
+    names = known_factors(samples, contrast)
+    for name in names:
         if name not in formula.names:
             raise UnknownFactorError(
                 f"The contrast compares {name!r}, which is not in the design {formula}.",

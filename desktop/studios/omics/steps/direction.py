@@ -33,6 +33,13 @@ _OVER = (
 )
 
 
+_HITS = re.compile(
+    r"(rnas?|antibod\w+|inhibitors?|guides?|directed|targeted|aimed|vaccin\w+|protect\w+|\bkd|knock-?down|silencing)"
+    r"\s+(?:\w+\s+)?against\s+(?:\w+\s+)?$",
+    re.IGNORECASE,
+)
+
+
 def find_direction(
     question: str,
     factor: str,
@@ -154,6 +161,8 @@ def _explicit(question: str, levels: Sequence[Mention], named: Sequence[str]) ->
             before,
             re.IGNORECASE,
         )
+        if _HITS.search(before):
+            continue  # "siRNA against HOXA1" says what was hit, not what to compare with
         if (
             (
                 is_reference

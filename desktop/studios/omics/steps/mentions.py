@@ -60,7 +60,7 @@ def find_mentions(question: str, samples: SampleTable, factors: dict[str, Factor
             if alike[joined(level)] > 1:  # told apart by signs alone: "CD4+" and "CD4-"
                 found += _literal_mentions(question, tokens, name, level)
                 continue
-            found += _level_mentions(tokens, name, level, own, len(levels))
+            found += _level_mentions(tokens, name, level, own, levels)
         found += _factor_mentions(tokens, name, factors[name])
     return _without_overlaps(found)
 
@@ -101,7 +101,9 @@ def _time(text: str) -> str:
     return text
 
 
-def _level_mentions(tokens: list[Token], factor: str, level: str, own: Counter[str], n_levels: int) -> list[Mention]:
+def _level_mentions(
+    tokens: list[Token], factor: str, level: str, own: Counter[str], levels: list[str]
+) -> list[Mention]:
     found: list[Mention] = []
     whole = joined(level)
     if not whole:
@@ -115,6 +117,8 @@ def _level_mentions(tokens: list[Token], factor: str, level: str, own: Counter[s
             strength = 0.0
             if letter or is_number(level):
                 strength = _short_strength(tokens, first, last, factor, level) or (2.5 if key in alike else 0.0)
+                if not strength and first == last and is_number(level) and tokens[first].text == level:
+                    strength = _number_strength(tokens, first, levels)
             elif key == whole or (key in (whole + "s", whole + "es") and len(whole) > 2):
                 strength = 3.0
                 if is_ordinary(key) and key not in ("control", "high", "low", "treatment"):
@@ -183,6 +187,26 @@ def _short_strength(tokens: list[Token], first: int, last: int, factor: str, lev
     if level in ("A", "I") and first == 0 and follow not in beside:
         return 0.0
     return 2.5
+
+
+_BETWEEN_NUMBERS = ("vs", "versus", "and", "against", "over", "to", "than", "with", "compared", "relative", "or")
+_AMOUNTS = frozenset("nm um µm μm mm pm m ng ug µg mg g pg iu u gy cgy ppm percent".split())
+
+
+def _number_strength(tokens: list[Token], at: int, levels: list[str]) -> float:
+    """A bare number is a level beside another one ("10 vs 0", "between 1 and 2") or with the unit of an amount."""
+    for step in (1, -1):
+        place = at + step
+        if 0 <= place < len(tokens) and tokens[place].text in _AMOUNTS:
+            place += step
+        between = 0
+        while 0 <= place < len(tokens) and tokens[place].text in _BETWEEN_NUMBERS and between < 2:
+            place, between = place + step, between + 1
+        other = tokens[place].text if between and 0 <= place < len(tokens) else ""
+        if other in levels and other != tokens[at].text and is_number(other):
+            return 2.3
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    return 2.0 if follows in _AMOUNTS else 0.0
 
 
 def _synonyms(level: str) -> set[str]:

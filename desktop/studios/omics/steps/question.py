@@ -18,7 +18,13 @@ from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Re
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
 from desktop.studios.omics.steps.comparison import find_comparison
-from desktop.studios.omics.steps.design import blocks_for, check_design, confounded_batches, read_formula
+from desktop.studios.omics.steps.design import (
+    blocks_for,
+    check_design,
+    confounded_batches,
+    known_factors,
+    read_formula,
+)
 from desktop.studios.omics.steps.direction import Comparison
 from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import parse_formula
@@ -90,7 +96,8 @@ def plan_question(
     keep = sentence.excluded(reasons)
     if draft.kind != "differential_expression":
         return _without_contrast(draft, inspection, keep, reasons, cautions)
-    if kind is None and not sentence.mentions and question.strip() and design is None and contrast is None:
+    two = len(inspection.samples.samples) == 2  # too few whatever the sentence says
+    if kind is None and not sentence.mentions and question.strip() and design is None and contrast is None and not two:
         raise UnclearQuestionError(
             "The sentence does not say what to compare.",
             hint=f"Name the groups, for example: {_example(inspection)}",
@@ -236,12 +243,19 @@ def _differential(
     samples = subset_samples(inspection.samples, keep)
     only = parse_formula(design, samples).names if design is not None else None
     if contrast is not None:
+        known_factors(samples, contrast)
         comparison = Comparison(
             contrast, keep={}, reasons=[Reason(about="contrast", text="Given by hand.", by="person")]
         )
     else:
         comparison = find_comparison(
-            sentence.question, samples, factors_of(samples), sentence.free(), inspection.proposal, only
+            sentence.question,
+            samples,
+            factors_of(samples),
+            sentence.free(),
+            inspection.proposal,
+            only,
+            [(phrase.start, phrase.end) for phrase in sentence.phrases],
         )
     reasons += comparison.reasons
     cautions += comparison.cautions
@@ -274,7 +288,7 @@ def _formula(
     main = comparison.contrast.factor.split(":")
     found = factors_of(samples)
     asked = _asked(sentence, found, main, reasons)
-    ignored = {m.factor for m in sentence.inside("ignore")}
+    ignored = _ignored(sentence, found)
     reasons += [
         Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore")
         for name in sorted(ignored & set(found))
@@ -302,6 +316,32 @@ def _formula(
     if comparison.is_interaction:
         terms.append(":".join(main))
     return "~ " + " + ".join(terms)
+
+
+_IGNORED_ROLES = {"pair": ("pairing", "replicate"), "match": ("pairing", "replicate"), "batch": ("batch",)}
+
+
+def _ignored(sentence: _Sentence, found: dict[str, Factor]) -> set[str]:
+    """Factors the sentence leaves out of account, by name or as "the pairing".
+
+    raises   UnknownFactorError if it names something that is not in the sample table
+    """
+    gone = {m.factor for m in sentence.inside("ignore")}
+    for phrase in sentence.phrases:
+        if phrase.kind != "ignore":
+            continue
+        text = sentence.question[phrase.start : phrase.end]
+        if any(phrase.start <= m.start < phrase.end for m in sentence.mentions):
+            continue
+        roles = [role for word, those in _IGNORED_ROLES.items() if word in text.lower() for role in those]
+        if not roles and any(not is_ordinary(token.text) for token in tokens_of(text)):
+            raise UnknownFactorError(
+                f"The sentence leaves {text.strip()!r} out of account, which is not in the table of samples.",
+                hint=f"Factors are: {', '.join(found) or 'none'}.",
+                factors=list(found),
+            )
+        gone |= {name for name, factor in found.items() if factor.role in roles}
+    return gone
 
 
 def _spoils(samples: SampleTable, names: list[str], main: list[str]) -> bool:

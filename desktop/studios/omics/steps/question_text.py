@@ -19,6 +19,7 @@ _DIFFERENTIAL = re.compile(
     r"|suppress)|\bup or down\b|\b(increas|decreas|elevat|reduc)"
     r"|chang|differ|affect|alter|respon[ds]|effect|impact|influenc|compar|versus|\bvs\b|regulated|modulat"
     r"|\bhigher\b|\blower\b|perturb|deregulat|dysregulat|interaction"
+    r"|\b(go|goes|going|went|turn\w*) (up|down|on|off)\b|\bris(?:e|es|ing)\b|\bfall(?:s|ing)?\b|\bdrop"
     r"|\bsignifican|\bfold\b|\bcontrast\b|\bmarkers?\b",
     re.IGNORECASE,
 )
@@ -100,6 +101,12 @@ def _alpha(value: float) -> float | None:
 
 def lfc_of(question: str) -> float | None:
     """The least |log2 fold change| the sentence sets: "at least two-fold" is 1."""
+    within = re.search(rf"(?:{_LFC}|fold[- ]?changes?){_ABOVE}log_?2?\s*\(\s*{_NUMBER}\s*\)", question, re.IGNORECASE)
+    if within:
+        return math.log2(_number(within.group(1))) if _number(within.group(1)) > 1 else None
+    share = re.search(rf"(?:fold[- ]?)?change\w*{_ABOVE}{_NUMBER}\s*(?:%|percent|per cent)", question, re.IGNORECASE)
+    if share and not re.match(r"\s*(?:fdr|false|signif|level)", question[share.end() :], re.IGNORECASE):
+        return math.log2(1 + _number(share.group(1)) / 100)
     log2 = re.search(rf"(?:{_LFC}){_ABOVE}{_NUMBER}", question, re.IGNORECASE)
     if log2:
         return _number(log2.group(1))
@@ -202,14 +209,19 @@ _INTERACTION = re.compile(
     r"\binteract(?:s|ion|ions)?\b|\bdifferen\w*\s+(?:of|in)\s+(?:the\s+)?.{0,60}?(?:effects?|responses?|induction)\b"
     r"|\b(?:effects?|responses?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
     r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than)\b"
-    r"|\brespond\w*\s+differently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
+    r"|\b(?:respond|react)\w*\b[^,;.?]{0,40}\bdifferently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
     r"|\bdependent\s+(?:effects?|response)\b|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
     r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated"
     r"|changed|respond\w*)\b",
     re.IGNORECASE,
 )
 _HOW = re.compile(
-    r"\bchanges?\s+from\b.{0,60}\bdiffers?\b|\b(?:act|behav)\w*\s+differently\b|\bdifferen\w+\s+in\s+how\b",
+    r"\brespond\w*\s+(?:\w+\s+)?(?:more|less|better|worse|stronger|weaker)\b[^.?!]{0,60}\b(?:than|compared|versus|vs)\b"
+    r"|\b(?:stronger|weaker|larger|smaller|greater|bigger|reduced|altered|different|enhanced|blunted|impaired)"
+    r"\s+(?:\w+\s+)?(?:respons|effect|induction)\w*"
+    r"|\b(?:blunt|attenuat|enhanc|potentiat|abolish|prevent|rescu|revers|amplif|dampen|exacerbat|impair|weaken|strengthen)"
+    r"\w*\s+(?:the\s+)?(?:[\w-]+\s+){0,3}?(?:respons|effect|induction)\w*"
+    r"|\bchanges?\s+from\b.{0,60}\bdiffers?\b|\b(?:act|behav)\w*\s+differently\b|\bdifferen\w+\s+in\s+how\b",
     re.IGNORECASE,
 )
 
