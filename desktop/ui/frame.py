@@ -29,7 +29,7 @@ from desktop.ui import findable
 from desktop.ui.actions import Actions
 from desktop.ui.bridge import Bridge
 from desktop.ui.first_paint import SIDEBAR_PX, Window
-from desktop.ui.incoming import ask_accession, ask_file, ask_folder, brought
+from desktop.ui.incoming import ask_accession, ask_file, ask_folder, brought, in_order
 from desktop.ui.palette import Entry, Palette
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.inspector import Inspected, Inspector
@@ -351,20 +351,13 @@ class Frame(QObject):
         return False
 
     def _on_dropped(self, data: list[str]) -> None:
-        """One file or folder is opened; of two files the larger is the data and the smaller its sample sheet."""
-        files = sorted(data, key=size_bytes, reverse=True)
+        """One file or folder is opened; of two files one is the sample sheet of the other."""
+        files = in_order(data)
         self.open_data(*files[:2])
         if len(files) > 2:
+            names = " and ".join(Path(file).name for file in files[:2])
             hint = "Drop one dataset at a time, or the folder that holds it."
-            self.banner.show_notice(Notice(f"Opened the two largest of {len(files)} files.", hint))
-
-
-def size_bytes(path: str) -> int:
-    """Size of a file; a folder counts as larger than any file, what is not there as nothing."""
-    place = Path(path)
-    if place.is_dir():
-        return 1 << 62
-    return place.stat().st_size if place.is_file() else 0
+            self.banner.show_notice(Notice(f"Opened {names} of the {len(files)} files dropped.", hint))
 
 
 def _edit(name: str) -> None:

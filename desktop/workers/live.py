@@ -38,7 +38,7 @@ class Pace:
     def move(self, frac: float, now_s: float) -> None:
         """Progress is `frac` (0..1) now."""
         gained, took_s = frac - self._frac, now_s - self._last_s
-        if gained <= 0 or took_s <= 0:
+        if gained <= 0 or took_s < 1e-6:  # a rate from less would be endless
             return
         rate = gained / took_s
         weight = 1 - (1 - _SMOOTHING) ** max(1.0, took_s)  # a long stretch says more than a short one

@@ -77,7 +77,7 @@ def test_from_files_and_a_sentence_to_results(
         panel = panel_of(frame)
         steps: list[str] = []
         frame.bridge.jobChanged.connect(lambda job: steps.append(job.note or job.step))
-        drop(panel, [data[1], data[0]])
+        drop(frame, [data[1], data[0]])
         await until(lambda: panel.setup.ask.isEnabled(), "the data")
         panel.setup.question.setText(QUESTION)
         panel.setup.ask.click()
@@ -265,14 +265,14 @@ def test_progress_says_step_share_and_time(qapp: QApplication) -> None:
     assert progress.bar.value() == 620
 
 
-def drop(panel: AnalyzePanel, files: list[Path]) -> None:
-    """Files let go over the panel."""
+def drop(frame: Frame, files: list[Path]) -> None:
+    """Files let go over the window."""
     carried = QMimeData()
     carried.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
     action, button, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     enter = QDragEnterEvent(QPoint(20, 20), action, carried, button, keys)
-    QApplication.sendEvent(panel, enter)
+    QApplication.sendEvent(frame.window, enter)
     assert enter.isAccepted()
     event = QDropEvent(QPointF(20, 20), action, carried, button, keys)
-    QApplication.sendEvent(panel, event)
+    QApplication.sendEvent(frame.window, event)
     assert event.isAccepted()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QToolBar, QToolButton
 
@@ -247,10 +247,10 @@ def test_counts_are_in_the_sidebar_and_the_status_bar(frame: Frame, run: Run[Any
 
 
 def drop(frame: Frame, mime: QMimeData) -> None:
-    at, copy = QPointF(300, 300), Qt.DropAction.CopyAction
+    copy = Qt.DropAction.CopyAction
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(frame.window, QDragEnterEvent(at, copy, mime, left, none))
-    QApplication.sendEvent(frame.window, QDropEvent(at, copy, mime, left, none))
+    QApplication.sendEvent(frame.window, QDragEnterEvent(QPoint(300, 300), copy, mime, left, none))
+    QApplication.sendEvent(frame.window, QDropEvent(QPointF(300, 300), copy, mime, left, none))
 
 
 def test_dropped_files_go_to_analyze_the_larger_as_data(frame: Frame, run: Run[Any], tmp_path: Path) -> None:
@@ -282,10 +282,33 @@ def test_what_is_not_data_is_not_taken(frame: Frame, run: Run[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "is_one"),
-    [("GSE52778", True), (" gds1 ", True), ("GSE", False), ("GSE12x", False), ("XYZ12", False), ("GSE١٢", False)],
+    [
+        ("GSE52778", True),
+        (" gds1 ", True),
+        ("GSE", False),
+        ("GSE12x", False),
+        ("srp012345", True),
+        ("PRJNA1", True),
+        ("XYZ12", False),
+        ("GSE١٢", False),
+    ],
 )
 def test_accessions_are_recognised(text: str, is_one: bool) -> None:
     assert is_accession(text) is is_one
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc=GSE52778", ["GSE52778"]),
+        ("https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?targ=self&acc=gse1&form=html", ["GSE1"]),
+        ("https://example.org/geo/query/acc.cgi?acc=GSE52778", []),
+    ],
+)
+def test_the_address_of_a_series_is_its_accession(text: str, taken: list[str]) -> None:
+    mime = QMimeData()
+    mime.setText(text)
+    assert brought(mime) == taken
 
 
 def test_web_addresses_are_not_opened() -> None:

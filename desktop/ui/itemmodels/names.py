@@ -7,10 +7,10 @@ from pathlib import Path, PurePath
 
 from desktop.studios.omics import queries
 
-_SAYS_NOTHING = frozenset(
-    "all count counts csv data dataset exon expr expression feature featurecounts features final filtered gene genes "
-    "input matrix merged my new normalised normalized old output quant raw read reads result results sample samples "
-    "series suppl supplementary table tximport txt values".split()
+_SAYS_NOTHING = re.compile(
+    r"all|counts?|csv|data(set)?|exon|expr(ession)?|features?|featurecounts|filtered|final|genes?|input|matrix|merged|my"
+    r"|new|normali[sz]ed|old|output|quant|raw|reads?|results?|samples?|series|suppl(ementary)?|table|tximport|txt|values"
+    r"|\d+"
 )
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -37,7 +37,7 @@ def data_title(place: str, accession: str = "", title: str = "") -> str:
 def says_nothing(name: str) -> bool:
     """Whether a file is called what such files are always called."""
     words = _WORDS.findall(name.partition(".")[0].casefold())
-    return all(word in _SAYS_NOTHING or word.isdigit() for word in words)
+    return all(_SAYS_NOTHING.fullmatch(word) for word in words)
 
 
 def home_words(place: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QDesktopServices, QHideEvent, QShowEvent
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
 from desktop.core.errors import AppError
@@ -26,6 +26,7 @@ from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fau
 from desktop.ui.panels import Panel
 from desktop.ui.panels.analyze_exports import RunExports
 from desktop.ui.panels.analyze_setup import SetupPage
+from desktop.ui.panels.consent import ask_consent, can_ask, not_fetched
 from desktop.ui.widgets.banner import Notice
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class AnalyzePanel(Panel):
         self._retry: Callable[[], object] = lambda: None
         self._turn = 0  # answers to older questions are dropped
         self._run: RunResults | None = None
-        self.setAcceptDrops(True)
         self.setAccessibleName("Analyze")
         self.setup = SetupPage()
         self.pages = QStackedWidget()
@@ -66,7 +66,7 @@ class AnalyzePanel(Panel):
         self.setup.runRequested.connect(self.run)
         self.setup.stopRequested.connect(self.stop)
         self.setup.retried.connect(lambda: self._retry())
-        self.setup.openRequested.connect(self.ask_for_file)
+        self.setup.openRequested.connect(lambda: self.commanded.emit("ui.open_file"))
         self.setup.sampleRequested.connect(self.try_sample)
         self.setup.design.model.undo_stack.indexChanged.connect(self.actionsChanged)
         self.setup.stateChanged.connect(self.actionsChanged)
@@ -83,6 +83,7 @@ class AnalyzePanel(Panel):
             self.open_run(data)
             return
         self._data, self._sheet, self._inspection, self._wanted = data, samples, None, None
+        self._allow_net = False
         self._start_looking()
 
     def open_run(self, run: str) -> None:
@@ -111,10 +112,6 @@ class AnalyzePanel(Panel):
         stack = self.setup.design.model.undo_stack
         in_results = self._results is not None and self.pages.currentWidget() is self._results
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
-            "ui.new_analysis": (True, self.new_analysis),
-            "ui.open_file": (True, self.ask_for_file),
-            "ui.open_folder": (True, self.ask_for_folder),
-            "ui.try_sample": (True, self.try_sample),
             "ui.run": (not in_results and self.setup.can_run(), self.run),
             "ui.stop": (bool(self._job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
@@ -150,21 +147,6 @@ class AnalyzePanel(Panel):
         """Turn a question into a plan, once the data are known."""
         if self._inspection is not None and question:
             self._bridge.start(self._plan(question))
-
-    def ask_for_file(self) -> None:
-        """Choose a file to look at."""
-        self._ask_path("Open Data", QFileDialog.FileMode.ExistingFile)
-
-    def ask_for_folder(self) -> None:
-        """Choose a folder to look at."""
-        self._ask_path("Open a Folder of Data", QFileDialog.FileMode.Directory)
-
-    def _ask_path(self, title: str, mode: QFileDialog.FileMode) -> None:
-        dialog = QFileDialog(self.window(), title)
-        dialog.setFileMode(mode)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.open_data(path))
-        dialog.open()
 
     def _start_looking(self) -> None:
         self._show_setup()
@@ -264,9 +246,25 @@ class AnalyzePanel(Panel):
                 self._bridge.start(self._open_run(str(job.result["out_dir"])))
         elif job.state is JobState.CANCELLED:
             self.setup.show_failure(JobError("app.cancelled", "Stopped.", "Nothing was kept of it.", retryable=True))
+        elif job.error is not None and can_ask(self._bridge, job.error):
+            self._bridge.start(self._ask_consent(job.error))
         else:
             missing = JobError("app.interrupted", "The job was interrupted.", "Run it again.", retryable=True)
             self.setup.show_failure(job.error or missing)
+
+    async def _ask_consent(self, fault: JobError) -> None:
+        """The data have to be fetched: ask, then do what could not be done."""
+        what, retry = self._data, self._retry
+        try:
+            self._allow_net = await ask_consent(self.window(), self._bridge, what, fault)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
+        if what != self._data:
+            return
+        if self._allow_net:
+            retry()
+        else:
+            self.setup.show_failure(not_fetched(what))
 
     def _on_logged(self, job_id: str, lines: list[str]) -> None:
         if job_id == self._job_id and self._job_kind == ANALYSE:
@@ -382,26 +380,6 @@ class AnalyzePanel(Panel):
     def _show_setup(self) -> None:
         self.pages.setCurrentWidget(self.setup)
         self.actionsChanged.emit()
-
-    # ---- drops --------------------------------------------------------------------------------------------------
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if dropped_paths(event):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        paths = dropped_paths(event)
-        if paths:
-            event.acceptProposedAction()
-            self.open_data(*paths[:2])
-
-
-def dropped_paths(event: QDropEvent) -> list[str]:
-    """Local files of a drop: the data first, then a sample sheet where one came along."""
-    data = event.mimeData()
-    paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
-    words = ("sample", "meta", "pheno", "coldata", "design", "sheet")
-    return sorted(paths, key=lambda path: any(word in Path(path).name.lower() for word in words))
 
 
 def _warm_up() -> None:

@@ -193,6 +193,7 @@ class SetupPage(QWidget):
         """The last job did not end well."""
         self.show_idle()
         self.failure.show_failure(error)
+        self.empty.setVisible(not any(section.isVisibleTo(self) for section in self._sections))
         for step in (PLAN, RUN):
             if self.steps.is_here(step):
                 self.steps.set_step(step, "attention")

@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QSplitter, QS
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.library import (
-    HEADINGS,
     DATE,
+    HEADINGS,
     KIND,
     SCOPES,
     SOURCE,

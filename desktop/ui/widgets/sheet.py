@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
 
@@ -33,6 +34,18 @@ async def ask_yes(parent: QWidget, text: str, detail: str, yes: str) -> bool:
     box.buttonClicked.connect(clicked.append)
     await ask(box)
     return does in clicked
+
+
+async def ask_choice(parent: QWidget, text: str, detail: str, choices: Sequence[str]) -> str:
+    """The verb of the button that was pressed, the first being the default; "" for Cancel."""
+    box = QMessageBox(QMessageBox.Icon.Question, "Benchtop", text, QMessageBox.StandardButton.Cancel, parent)
+    box.setInformativeText(detail)
+    buttons = {box.addButton(words, QMessageBox.ButtonRole.AcceptRole): words for words in choices}
+    box.setDefaultButton(next(iter(buttons)))
+    clicked: list[str] = []
+    box.buttonClicked.connect(lambda button: clicked.append(buttons.get(button, "")))
+    await ask(box)
+    return clicked[0] if clicked else ""
 
 
 async def ask_path(parent: QWidget, title: str, *, folder: bool = False, filters: str = "") -> str:

@@ -1,0 +1,41 @@
+"""Before anything is fetched from the net: says what leaves this machine, and asks."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QWidget
+
+from desktop.core.jobs import JobError
+from desktop.ui.bridge import Bridge
+from desktop.ui.widgets.sheet import ask_choice
+
+CONSENT_NEEDED = "net.consent_needed"
+_NAMES = {"ncbi": "NCBI"}
+_ONCE, _ALWAYS = "Fetch Once", "Always Allow"
+
+
+def can_ask(bridge: Bridge, fault: JobError | None) -> bool:
+    """Whether a job failed for want of the person's consent, and the settings let us ask for it."""
+    return fault is not None and fault.code == CONSENT_NEEDED and bridge.workbench.settings.get("net").mode != "never"
+
+
+async def ask_consent(parent: QWidget, bridge: Bridge, what: str, fault: JobError) -> bool:
+    """Whether `what` may be fetched now. "Always" is written to the settings; raises AppError when that fails."""
+    destination = fault.details.get("destination", "")
+    name = _NAMES.get(destination, destination)
+    net = bridge.workbench.settings.get("net")
+    leaves = f"the accession, this machine’s address{' and your e-mail address' if net.email else ''}"
+    detail = f"It is not on this machine yet. What leaves: {leaves}. Your data and questions stay here."
+    answer = await ask_choice(parent, f"Fetch {what} from {name}?", detail, (_ONCE, _ALWAYS))
+    if answer == _ALWAYS and destination not in net.allowed:
+        await bridge.read(_allow, bridge, (*net.allowed, destination))
+    return bool(answer)
+
+
+def _allow(bridge: Bridge, destinations: tuple[str, ...]) -> None:
+    bridge.workbench.settings.change("net", allowed=destinations)
+
+
+def not_fetched(what: str) -> JobError:
+    """What is shown after a no."""
+    hint = "Retry asks again. Files that are already on this machine can be opened without the network."
+    return JobError(CONSENT_NEEDED, f"{what} is not on this machine and was not fetched.", hint, retryable=True)
