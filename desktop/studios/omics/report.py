@@ -17,27 +17,14 @@ import numpy as np
 from markupsafe import Markup
 
 from desktop.core.paths import resources_dir
+from desktop.studios.omics.report_enrichment import CITATIONS as ENRICHMENT_CITATIONS
+from desktop.studios.omics.report_enrichment import enrichment_part
+from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain, small
 from desktop.studios.omics.report_words import CITATIONS, FIGURES, KINDS, REASONS, methods
 from desktop.studios.omics.results import RunView
 
 N_TOP_GENES = 25
 _MARKDOWN_SIGNS = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number as shown, and where it stands.
-
-    file    of the run's folder
-    where   "count:EXPRESSION" rows of a table; "cell:KEY=VALUE;COLUMN" one cell; "json:/POINTER" one value
-    """
-
-    text: str
-    file: str
-    where: str
-
-
-Sentence = list["str | Number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +42,8 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     folder = resources_dir() / "templates" / "omics"
     loader = jinja2.FileSystemLoader(folder)
     answer = headline(view)
+    enrichment = enrichment_part(view)
+    has_sets = enrichment is not None and not enrichment.skipped
     content = {
         "view": view,
         "plan": view.plan,
@@ -69,8 +58,9 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "quality": quality_rows(view),
         "missing": missing_counts(view),
         "figures": pictures(view),
-        "methods": methods(view.plan, view.summary, view.samples),
-        "citations": CITATIONS,
+        "enrichment": enrichment,
+        "methods": methods(view.plan, view.summary, view.samples) + (enrichment.methods if enrichment else ""),
+        "citations": (*CITATIONS, *ENRICHMENT_CITATIONS) if has_sets else CITATIONS,
         "reasons": REASONS,
         "files": view.manifest.get("files", {}),
     }
@@ -195,8 +185,8 @@ def top_genes(view: RunView, *, up: bool) -> list[dict[str, Any]]:
                 ("base_mean", f"{view.base_mean[i]:,.1f}"),
                 ("log2_fold_change", f"{view.log2_fold_change[i]:+.2f}"),
                 ("lfc_se", f"{view.lfc_se[i]:.2f}"),
-                ("pvalue", _small(view.pvalue[i])),
-                ("padj", _small(view.padj[i])),
+                ("pvalue", small(view.pvalue[i])),
+                ("padj", small(view.padj[i])),
             )
         }
         rows.append({"gene_id": gene, "gene_symbol": view.gene_symbols[i], **cells})
@@ -243,30 +233,9 @@ def pictures(view: RunView) -> list[Picture]:
     ]
 
 
-def plain(sentence: Sentence) -> str:
-    """A sentence without its sources."""
-    return "".join(part.text if isinstance(part, Number) else part for part in sentence)
-
-
-def html_number(part: Number | str, files: dict[str, dict[str, Any]]) -> Markup | str:
-    """A number as a link to its file's line in the provenance table, with the place and hash as a tooltip."""
-    if isinstance(part, str):
-        return part
-    sha = str(files.get(part.file, {}).get("sha256", ""))
-    kind, _, place = part.where.partition(":")
-    said = {"count": "rows where ", "cell": "", "json": ""}[kind] + place
-    return Markup(
-        '<a class="n" href="#file-{f}" title="{f}: {s} (sha256 {h})" data-file="{f}" data-where="{w}">{t}</a>'
-    ).format(f=part.file, s=said, h=sha[:12], w=part.where, t=part.text)
-
-
 def _percent(view: RunView, component: str) -> Number:
     share = view.pca_percent[int(component[2:]) - 1]
     return Number(f"{share:.1f} %", "pca.csv", f"cell:sample=percent_variance;{component}")
-
-
-def _small(p: float) -> str:
-    return "< 1e-300" if p == 0 else f"{p:.2e}" if p < 1e-3 else f"{p:.4f}"
 
 
 def _markdown(value: Any) -> Any:

@@ -41,6 +41,20 @@ FIGURES = {
         "p values",
         "A peak near 0 on a flat floor is what a sound test with real changes looks like.",
     ),
+    "enrichment": (
+        "Gene sets",
+        (
+            "Sets that hold more called genes than chance gives, the surest first; sets with mostly the same genes are "
+            "shown once. Larger dots: more genes; deeper colour: smaller adjusted p."
+        ),
+    ),
+    "enrichment_ranked": (
+        "Gene sets in the ranking",
+        (
+            "The running score rises at each gene of the set: an early peak is a set that goes up, a late dip one that "
+            "goes down."
+        ),
+    ),
     "dispersion": (
         "Variability",
         "How much each gene varies between replicates, before and after sharing information.",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 RESULT_COLUMNS = ("gene_id", "gene_symbol", "base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj")
 QUALITY_NUMBERS = ("library_size", "genes_detected", "size_factor", "median_correlation", "max_correlation")
+OVERLAP_NUMBERS = ("hits", "study_size", "set_size", "universe_size", "fold_enrichment", "pvalue", "padj")
+RANKED_NUMBERS = ("set_size", "n_ranked", "es", "nes", "null_beyond", "pvalue", "padj", "leading_edge")
 MAX_FILE_BYTES = 512 * 1024 * 1024
 PERCENT_ROW = "percent_variance"
 
@@ -138,6 +140,29 @@ def load_run(out_dir: Path) -> RunView:
         quality=_records(quality, out_dir / "sample_qc.csv"),
         figures={path.stem: path for path in sorted((out_dir / "figures").glob("*.svg"))},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """Gene-set tests as written, with empty cells as NaN: `overlap` one row a direction and set, `ranked` one a set."""
+
+    overlap: pd.DataFrame
+    ranked: pd.DataFrame
+
+
+def load_enrichment(out_dir: Path) -> Enrichment:
+    """enrichment.csv and enrichment_ranked.csv of a run whose summary says that gene sets were tested."""
+    texts = ("set_id", "name", "collection", "representative", "genes")
+    overlap = load_table(out_dir / "enrichment.csv", texts=(*texts, "direction", "key"))
+    ranked = load_table(out_dir / "enrichment_ranked.csv", texts=texts)
+    for table, path, names in (
+        (overlap, out_dir / "enrichment.csv", OVERLAP_NUMBERS),
+        (ranked, out_dir / "enrichment_ranked.csv", RANKED_NUMBERS),
+    ):
+        if not set(names) <= set(table.columns):
+            raise _damaged(path, "it lacks columns")
+        _numbers(table[list(names)], path)
+    return Enrichment(overlap, ranked)
 
 
 def load_results_table(out_dir: Path) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from desktop.studios.omics.errors import (
     UnknownFactorError,
     UnknownLevelError,
 )
+from desktop.studios.omics.gene_sets import GENE_MAP, GENE_SETS, SetsWritten, write_gene_sets
 from desktop.studios.omics.run_folder import RunFolder, file_hashes, write_json
 from desktop.studios.omics.schema import (
     AnalysisParams,
@@ -124,7 +125,7 @@ def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
 
 
 def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[bytes, list[Caution]]:
-    """Write counts.csv.gz and samples.csv into `folder`; returns the script for them and what had to be done.
+    """Write counts, samples and, for human genes, gene sets into `folder`; returns the script and what had to be done.
 
     raises   NotCountsError, AllZeroError, NoCommonGenesError
     """
@@ -160,7 +161,25 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
     write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
     write_samples(folder, inspection.samples)
     name = inspection.accession or Path(inspection.chosen or inspection.source).name
-    script = to_script(plan, inspection.samples, organism=inspection.organism, data=name)
+    sets = SetsWritten()
+    if plan.kind == "differential_expression":
+        total = used.sum(axis=0)
+        sets = write_gene_sets(
+            folder,
+            matrix.gene_ids,
+            matrix.gene_symbols,
+            total >= max(1, plan.min_total_count),
+            id_type=inspection.id_type,
+            organism=inspection.organism,
+        )
+    script = to_script(
+        plan,
+        inspection.samples,
+        organism=inspection.organism,
+        data=name,
+        gene_sets=sets.title,
+        no_gene_sets=sets.skipped,
+    )
     return script.encode("utf-8"), cautions
 
 
@@ -171,6 +190,9 @@ def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
     try:
         for name in (COUNTS, SAMPLES):
             shutil.copyfile(run_dir / name, folder / name)
+        for name in (GENE_MAP, GENE_SETS):
+            if (run_dir / name).is_file():
+                shutil.copyfile(run_dir / name, folder / name)
         return (run_dir / "analysis.py").read_bytes(), Plan.model_validate(load_json(run_dir / "plan.json"))
     except (FileNotFoundError, ValidationError) as error:
         raise DamagedRunError(
@@ -185,14 +207,16 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
     returns   the manifest; its summary is counted anew in results.csv
     raises    DamagedRunError when the outputs are not what a run leaves
     """
-    from desktop.studios.omics.report import headline, plain, write_report
+    from desktop.studios.omics.report import headline, write_report
+    from desktop.studios.omics.report_numbers import plain
     from desktop.studios.omics.results import load_json, load_run
 
     folder.gather()
     out = folder.finished
     (out / "analysis.py").write_bytes(script)
     write_json(out / "plan.json", plan.model_dump(mode="json"))
-    versions = load_json(out / "summary.json").get("versions")
+    told = load_json(out / "summary.json")
+    versions, enrichment = told.get("versions"), told.get("enrichment")
     manifest: dict[str, Any] = {
         "format": 1,
         "run_id": facts.run_id,
@@ -204,6 +228,7 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
         "policy": asdict(facts.verdict),
         "script": {"sha256": hashlib.sha256(script).hexdigest(), "origin": facts.origin},
         "packages": versions if isinstance(versions, dict) else {},
+        "gene_sets": str(enrichment.get("gene_sets", "")) if isinstance(enrichment, dict) else "",
         "timings_s": facts.timings,
         "warnings": facts.cautions,
         "summary": {},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -371,4 +372,78 @@ def draw_top_genes(
         axes.tick_params(axis="y", labelsize=6.5)
     figure.supylabel("normalised counts + 0.5", size=8, x=0.005)
     figure.suptitle(f"Top genes by {shown(factor)}", size=9, x=0.02, ha="left")
+    return figure
+
+
+def draw_enrichment(table: pd.DataFrame, alpha: float, title: str, n_each: int = 12) -> Figure:
+    """Dot plot of the surest sets that go up and down: fold enrichment, hits as size, adjusted p as depth of colour.
+
+    table   as enrichment.csv; sets that another one stands for are left out
+    """
+    parts = []
+    is_told = (table["representative"] == table["set_id"]) | (table["representative"] == "")
+    for direction in ("up", "down"):
+        side = table[(table["direction"] == direction) & is_told]
+        found = side[side["padj"] < alpha]
+        parts.append((found if len(found) else side).sort_values(["pvalue", "set_id"], kind="stable").head(n_each))
+    rows = pd.concat(parts, ignore_index=True)
+    figure, axes = new_axes(7.6, 1.1 + 0.24 * max(4, len(rows)), right=0.8)
+    figure.subplots_adjust(left=0.42, top=1 - 0.35 / figure.get_figheight(), bottom=0.55 / figure.get_figheight())
+    place = np.arange(len(rows), dtype=float)
+    depth = -np.log10(np.maximum(rows["padj"].to_numpy(dtype=float), 1e-300))
+    strength = 0.25 + 0.75 * np.minimum(depth / max(float(depth.max(initial=0.0)), 1.0), 1.0)
+    hits = rows["hits"].to_numpy(dtype=float)
+    area = 8.0 + 110.0 * hits / max(1.0, float(hits.max(initial=0.0)))
+    for direction, colour in (("up", UP), ("down", DOWN)):
+        here = np.flatnonzero((rows["direction"] == direction).to_numpy())
+        x = rows["fold_enrichment"].to_numpy(dtype=float)[here]
+        axes.scatter(x, place[here], s=area[here], c=colour, alpha=strength[here], lw=0, label=direction)
+    axes.set_yticks(
+        place, [shown(name, 40) + f" ({shown(one)})" for name, one in zip(rows["name"], rows["set_id"], strict=True)]
+    )
+    axes.tick_params(axis="y", labelsize=7, length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.axvline(1.0, color=GREY, lw=0.6, ls="--")
+    axes.margins(x=0.08)
+    axes.set_xlim(left=0.0)
+    axes.grid(axis="y", lw=0.3, color=PALE)
+    axes.set_xlabel("fold enrichment over the genes tested")
+    is_found = bool((rows["padj"] < alpha).any())
+    axes.set_title(shown(f"Gene sets: {title}" if is_found else f"No gene set below {alpha:g}: {title}", 70))
+    most = int(hits.max(initial=1.0))
+    some = sorted({max(1, most // 10), max(1, most // 3), most})
+    sizes = [axes.scatter([], [], s=8.0 + 110.0 * n / max(1, some[-1]), c=GREY, lw=0, label=f"{n} hits") for n in some]
+    colours = [Patch(color=UP, label="up"), Patch(color=DOWN, label="down")]
+    axes.legend(handles=[*colours, *sizes], loc="upper left", bbox_to_anchor=(1.01, 1.0), labelspacing=0.9)
+    return figure
+
+
+def draw_running_scores(lines: list[dict[str, Any]], stat: Matrix, title: str) -> Figure:
+    """Running scores over the ranked genes, one curve a set, with the places of its genes below.
+
+    lines   set_id, name, nes, padj, places (k,), curve (N,); stat (N,) the ranked statistic, highest first
+    """
+    figure = Figure(figsize=(7.6, 4.8))
+    FigureCanvasAgg(figure)
+    heights = [4.0, 0.22 * len(lines) + 0.1]
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
+    figure.subplots_adjust(left=0.1, right=0.97, top=0.92, bottom=0.11, hspace=0.06)
+    for k, line in enumerate(lines):
+        colour = GROUP_COLOURS[k % len(GROUP_COLOURS)]
+        corners = np.unique(np.concatenate([[0], line["places"], np.maximum(line["places"] - 1, 0), [len(stat) - 1]]))
+        label = f"{shown(line['name'], 48)} ({shown(line['set_id'])})"
+        label += f"  NES {line['nes']:+.2f}, adjusted p {line['padj']:.1e}"
+        top.plot(corners, line["curve"][corners], color=colour, lw=1.2, label=label)
+        below.vlines(line["places"], k + 0.1, k + 0.9, color=colour, lw=0.4, rasterized=True)
+    top.axhline(0.0, color=GREY, lw=0.6)
+    low, high = top.get_ylim()
+    top.set_ylim(low, high + 0.075 * len(lines) * (high - low))
+    top.legend(loc="upper right", fontsize=6.5, labelspacing=0.25)
+    top.set_ylabel("running score")
+    top.set_title(shown(f"Sets at the ends of the ranking: {title}", 70))
+    below.set_ylim(len(lines), 0)
+    below.set_yticks([])
+    turn = int((stat > 0).sum())
+    below.set_xlabel(f"genes by test statistic, highest first ({turn:,} of {len(stat):,} above 0)")
+    below.set_xlim(0, len(stat))
     return figure

@@ -20,12 +20,15 @@ import scipy
 from numpy.typing import NDArray
 
 from desktop.studios.omics.steps.deseq import fit_counts, size_factors, vst, wald_test
+from desktop.studios.omics.steps.enrichment import find_enriched, read_gene_sets
 from desktop.studios.omics.steps.figures import (
     draw_dispersion,
+    draw_enrichment,
     draw_heatmap,
     draw_ma,
     draw_pca,
     draw_pvalue_histogram,
+    draw_running_scores,
     draw_sample_quality,
     draw_top_genes,
     draw_volcano,
@@ -57,11 +60,13 @@ COLOUR_BY: str = "condition"
 SHAPE_BY: str = ""
 N_TOP_GENES: int = 500  # principal components: most variable genes
 N_HEATMAP_GENES: int = 50
+GENE_SETS: str = ""  # release of the sets in gene_sets.gmt.gz; empty: none are tested
+NO_GENE_SETS: str = ""  # why none are tested
 # End of the plan
 
 NUMBER_FORMAT = "%.10g"
 RESULT_COLUMNS = ["base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj"]
-N_STEPS = 8
+N_STEPS = 9 if GENE_SETS else 8
 
 
 def tell(step: int, name: str) -> None:
@@ -140,6 +145,21 @@ def write_table(table: pd.DataFrame, name: str, *, index: bool = True) -> None:
     """A CSV whose bytes depend on nothing but its numbers: ten significant digits, LF, gzip without a date."""
     compression = {"method": "gzip", "mtime": 0} if name.endswith(".gz") else None
     table.to_csv(name, index=index, float_format=NUMBER_FORMAT, lineterminator="\n", compression=compression)
+
+
+def look_for_gene_sets(results: pd.DataFrame, figures: Path, title: str) -> dict[str, object]:
+    """Test the sets in gene_sets.gmt.gz, write tables and figures; returns the counts for the summary."""
+    folder = Path(__file__).resolve().parent
+    gene_map = pd.read_csv(folder / "gene_map.csv.gz", dtype=str, keep_default_na=False)
+    sets = read_gene_sets(folder / "gene_sets.gmt.gz", gene_map)
+    table, ranked, counts, lines = find_enriched(results, gene_map, sets, ALPHA)
+    write_table(table, "enrichment.csv", index=False)
+    write_table(ranked, "enrichment_ranked.csv", index=False)
+    if len(table):
+        save_figure(draw_enrichment(table, ALPHA, title), figures, "enrichment")
+    if lines["lines"]:
+        save_figure(draw_running_scores(lines["lines"], lines["stat"], title), figures, "enrichment_ranked")
+    return counts
 
 
 def main() -> None:
@@ -256,11 +276,16 @@ def main() -> None:
     heatmap.insert(0, "gene_symbol", results["gene_symbol"].to_numpy()[chosen])
     heatmap.insert(0, "gene_id", gene_ids[chosen])
     write_table(heatmap, "heatmap.csv", index=False)
+    if GENE_SETS:
+        tell(8, "Test the gene sets")
+        summary["enrichment"] = {"gene_sets": GENE_SETS} | look_for_gene_sets(ranked, figures, title)
+    elif CONTRAST is not None:
+        summary["enrichment"] = {"skipped": NO_GENE_SETS}
     Path("summary.json").write_text(
         json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
     )
 
-    tell(8, "Draw the figures")
+    tell(N_STEPS, "Draw the figures")
     strips = {factor: [levels[k] for k in columns] for factor, levels in factors.items()}
     save_figure(draw_heatmap(z, [labels[k] for k in chosen], list(heatmap.columns[2:]), strips), figures, "heatmap")
     if CONTRAST is not None:

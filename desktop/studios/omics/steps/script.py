@@ -1,8 +1,9 @@
 """A plan becomes one standalone Python script.
 
-The script is `deseq.py`, `quality.py`, `figures.py` and `recipe.py` of this folder, put into one file word for word,
-with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python analysis.py` beside
-`counts.csv.gz` and `samples.csv` gives the same numbers as the sandbox. Nothing is run here.
+The script is `deseq.py`, `quality.py`, `enrichment.py`, `figures.py` and `recipe.py` of this folder, put into one file
+word for word, with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python
+analysis.py` beside `counts.csv.gz`, `samples.csv` and the gene sets gives the same numbers as the sandbox. Nothing is
+run here.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from desktop.studios.omics.steps.factors import control_level
 from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
 from desktop.studios.omics.steps.sample_table import subset_samples
 
-PARTS = ("deseq", "quality", "figures")  # in the order of the script; the recipe comes last
+PARTS = ("deseq", "quality", "enrichment", "figures")  # in the order of the script; the recipe comes last
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
     "quality": "What the samples look like",
+    "enrichment": "Gene sets",
     "figures": "Figures",
     "recipe": "The analysis",
 }
@@ -37,14 +39,23 @@ KIND_TITLES = {
 }
 
 
-def to_script(plan: Plan, samples: SampleTable, *, organism: str = "", data: str = "") -> str:
+def to_script(
+    plan: Plan,
+    samples: SampleTable,
+    *,
+    organism: str = "",
+    data: str = "",
+    gene_sets: str = "",
+    no_gene_sets: str = "",
+) -> str:
     """The text of `analysis.py` for this plan.
 
     samples    the whole sample table; `plan.keep` is applied inside the script, where a reader sees it
     organism   said in the docstring only
     data       what the counts came from, said in the docstring only
+    gene_sets  the release of the gene sets that lie beside the counts, "" when none do; no_gene_sets says why not
     """
-    constants = to_constants(plan, samples)
+    constants = to_constants(plan, samples) | {"GENE_SETS": gene_sets, "NO_GENE_SETS": no_gene_sets}
     recipe = _replaced(_source("recipe"), constants)
     bodies = [(part, _source(part)) for part in PARTS] + [("recipe", recipe)]
     imports = sorted_imports(source for _, source in bodies)
@@ -162,7 +173,7 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         lines.append(f"Design: {_plain(plan.design)}.")
         change = f"greater than {plan.lfc_threshold:g} on the log2 scale" if plan.lfc_threshold else "other than zero"
         lines.append(f"Test: is a gene's change {change}? Called at adjusted p below {plan.alpha:g}.")
-    lines += ["", "Run it with `python analysis.py` (or `uv run analysis.py`) beside counts.csv.gz and samples.csv;"]
+    lines += ["", "Run it with `python analysis.py` (or `uv run analysis.py`) beside the files it was stored with;"]
     lines.append("tables and figures appear in the folder you start it from. Written by Benchtop.")
     wrapped = "\n".join(part for line in lines for part in textwrap.wrap(line, 116) or [""])
     return f'"""{wrapped}\n"""'
