@@ -99,7 +99,9 @@ class Life(QObject):
         bridge, frame = self.frame.bridge, self.frame
         bridge.attach(workbench)
         bridge.settingsChanged.connect(self._on_settings)
-        self._on_settings(None)
+        self._on_settings(workbench.settings.fault)
+        for told in workbench.store.notices:
+            frame.banner.queue_notice(Notice(told.message, told.hint, "warning", details=told.code))
         frame.seed_jobs(await bridge.read(workbench.runtime.jobs))
         self._offer_interrupted(await bridge.read(workbench.runtime.interrupted))
 
@@ -117,7 +119,7 @@ class Life(QObject):
             self.frame.bridge.start(rerun_each())
             self.frame.show_section("activity")
 
-        self.frame.banner.show_notice(
+        self.frame.banner.queue_notice(
             Notice(
                 f"{names} {were} interrupted when Benchtop last ended.",
                 "Nothing that was finished is lost.",

@@ -28,6 +28,7 @@ from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox
 from desktop.store import jobs as rows
 from desktop.store.db import Database
+from desktop.store.spans import read_trace
 from desktop.workers.errors import JobStateError, StillRunningError, UnknownJobError
 from desktop.workers.live import read_log
 from desktop.workers.loop import LANES, Parts, WorkLoop, checked_params, log_path
@@ -120,6 +121,12 @@ class JobRuntime:
         """The last lines of a job's log."""
         self._known(job_id)
         return read_log(log_path(self._parts.paths, job_id), tail)
+
+    def steps(self, job_id: str) -> list[tuple[str, float]]:
+        """The named steps of a job that ended, in order, with the seconds each took. The latest may follow a little
+        after the job's end."""
+        spans = read_trace(self._store, job_id)
+        return [(one.name.removeprefix("step."), one.duration_us / 1e6) for one in spans if one.name.startswith("step.")]
 
     def wait(self, job_id: str, timeout_s: float | None = None) -> JobRecord:
         """Block until the job has ended; StillRunningError when it takes longer. Not for the GUI thread."""

@@ -10,6 +10,7 @@ from desktop.core.jobs import JobState
 from desktop.ui.frame import Frame
 from desktop.ui.itemmodels.jobs import PROGRESS
 from desktop.ui.panels.activity import ActivityPanel
+from desktop.workers.workbench import Workbench
 from tests.ui.conftest import Run, until
 
 
@@ -98,5 +99,19 @@ def test_the_log_is_plain_text(frame: Frame, run: Run[Any]) -> None:
         log = next(w for w in frame.inspector.findChildren(QPlainTextEdit) if w.accessibleName() == "Log")
         assert log.isReadOnly()
         assert log.toPlainText().splitlines() == ["line 0", "line 1"]
+
+    run(scenario())
+
+
+def test_the_steps_of_a_job_of_another_time_are_read_from_the_store(
+    frame: Frame, run: Run[Any], workbench: Workbench
+) -> None:
+    async def scenario() -> None:
+        job_id = await frame.bridge.submit("quick.count", {"upto": 2})
+        await until(lambda: frame.jobs.get(job_id) and frame.jobs[job_id].state is JobState.DONE)
+        panel = panel_of(frame)  # made only now: it has seen nothing of the job
+        await until(lambda: panel.model.row_of(job_id) == 0)
+        panel.select_job(job_id)
+        await until(lambda: dict(frame.inspector.shown.facts).get("Steps", "").startswith("Counting, "), "the step")
 
     run(scenario())

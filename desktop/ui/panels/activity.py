@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +37,7 @@ from desktop.ui.widgets.segments import Segments
 from desktop.ui.widgets.table_view import TableView
 
 LOG_TAIL = 200
+SPANS_AFTER_S = (1.0, 3.0)  # after a job's end, until its last step is in the store
 _GROUP_KEYS = ("", *GROUPS)
 
 
@@ -47,7 +49,7 @@ class ActivityPanel(Panel):
         self._bridge = bridge
         self._kinds = studios.jobs()
         self._log: tuple[str, list[str]] = ("", [])
-        self._steps: dict[str, list[str]] = {}
+        self._steps: dict[str, dict[str, float | None]] = {}  # job → step → seconds, once known
         self.model = JobsTableModel({studio.key: studio.title for studio in studios.studios()}, self)
         self._shown = JobsFilterModel(self)
         self._shown.setSourceModel(self.model)
@@ -129,9 +131,8 @@ class ActivityPanel(Panel):
         before_row = self.model.row_of(job.id)
         before = self.model.job(before_row) if before_row is not None else None
         self.model.put(job)
-        steps = self._steps.setdefault(job.id, [])
-        if job.step and (not steps or steps[-1] != job.step):
-            steps.append(job.step)
+        if job.step:
+            self._steps.setdefault(job.id, {}).setdefault(job.step, None)
         has_new_state = before is None or before.state != job.state
         if has_new_state:
             self._count()
@@ -139,6 +140,8 @@ class ActivityPanel(Panel):
         if selected is not None and selected.id == job.id and (has_new_state or (before and before.step != job.step)):
             self._inspect(job)
             self.actionsChanged.emit()
+            if job.state.is_final:
+                self._bridge.start(self._load_steps(job.id))
 
     def _on_logged(self, job_id: str, lines: list[str]) -> None:
         if self._log[0] == job_id:
@@ -161,6 +164,22 @@ class ActivityPanel(Panel):
         self._log = (job.id, [])
         self._inspect(job)
         self._bridge.start(self._load_log(job.id))
+        self._bridge.start(self._load_steps(job.id))
+
+    async def _load_steps(self, job_id: str) -> None:
+        """How long each step took; spans come to the store in batches, so the last ones are asked for again."""
+        for pause_s in (0.0, *SPANS_AFTER_S):
+            await asyncio.sleep(pause_s)
+            found = await self._bridge.read(self._bridge.workbench.runtime.steps, job_id)
+            steps = self._steps.setdefault(job_id, {})
+            for name, seconds in found:
+                steps[name] = seconds
+            job = self.selected
+            if job is None or job.id != job_id:
+                return
+            self._inspect(job)
+            if not job.state.is_final or (steps and None not in steps.values()):
+                return
 
     async def _load_log(self, job_id: str) -> None:
         lines = await self._bridge.read(self._bridge.workbench.runtime.log_lines, job_id, LOG_TAIL)
@@ -171,7 +190,7 @@ class ActivityPanel(Panel):
                 self._inspect(job)
 
     def _inspect(self, job: JobRecord) -> None:
-        self.inspected.emit(inspected(job, self._steps.get(job.id, []), tuple(self._log[1])))
+        self.inspected.emit(inspected(job, self._steps.get(job.id, {}), tuple(self._log[1])))
 
     def _show_result(self) -> None:
         job = self.selected
@@ -199,7 +218,7 @@ def result_folder(job: JobRecord) -> str:
     return str((job.result or {}).get("out_dir", "")) if job.state is JobState.DONE else ""
 
 
-def inspected(job: JobRecord, steps: list[str], log: tuple[str, ...]) -> Inspected:
+def inspected(job: JobRecord, steps: Mapping[str, float | None], log: tuple[str, ...]) -> Inspected:
     """A job as the inspector shows it: what happened, what to try, its steps and the end of its log."""
     facts = [("State", WORDS[job.state])]
     if job.error is not None:
@@ -213,13 +232,17 @@ def inspected(job: JobRecord, steps: list[str], log: tuple[str, ...]) -> Inspect
     if job.started_s is not None and job.ended_s is not None:
         facts.append(("Took", duration_words(job.ended_s - job.started_s)))
     if steps:
-        facts.append(("Steps", " → ".join(steps)))
+        facts.append(("Steps", "\n".join(_step_words(name, took_s) for name, took_s in steps.items())))
     facts += [("Attempt", str(job.attempt)), ("Id", job.id)]
     parameters = {name: _plain(value) for name, value in job.params.items() if value not in (None, "", [], {}, False)}
     origins = ((f"job {job.rerun_of}", job.rerun_of),) if job.rerun_of else ()
     operation = Operation(job.title, when_words(job.created_s), parameters, {}, origins)
     subject = subject_of(job)
     return Inspected(f"{job.title}: {subject}" if subject else job.title, tuple(facts), (operation,), log=log)
+
+
+def _step_words(name: str, took_s: float | None) -> str:
+    return name if took_s is None else f"{name}, {duration_words(took_s)}"
 
 
 def _plain(value: object) -> str:

@@ -21,6 +21,7 @@ from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
 from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
 from desktop.ui.bridge import Bridge
+from desktop.ui.itemmodels.comparison import COMPARISON_FILE, load_comparison
 from desktop.ui.itemmodels.names import data_title
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
@@ -32,6 +33,7 @@ from desktop.ui.widgets.banner import Notice
 if TYPE_CHECKING:
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
+    from desktop.ui.widgets.comparison_view import ComparisonView
 
 WARM_UP_MS = 700  # after the panel is first seen
 INSPECT, ANALYSE = "omics.inspect_data", "omics.run_analysis"
@@ -58,6 +60,8 @@ class AnalyzePanel(Panel):
         self._results: ResultsView | None = None
         self.exports = RunExports(bridge, self)
         self.exports.noticed.connect(self.noticed)
+        self.exports.compared.connect(self.open_run)
+        self._comparison: ComparisonView | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
@@ -79,7 +83,7 @@ class AnalyzePanel(Panel):
 
     def open_data(self, data: str, samples: str = "") -> None:
         """Look at data: a file, a folder, an accession; a results folder is shown as results."""
-        if (Path(data) / "manifest.json").is_file():
+        if any((Path(data) / name).is_file() for name in ("manifest.json", COMPARISON_FILE)):
             self.open_run(data)
             return
         self._data, self._sheet, self._inspection, self._wanted = data, samples, None, None
@@ -87,7 +91,10 @@ class AnalyzePanel(Panel):
         self._start_looking()
 
     def open_run(self, run: str) -> None:
-        """Show a finished run, by its id or its folder."""
+        """Show a finished run, by its id or its folder, or a comparison of two by its folder."""
+        if (Path(run) / COMPARISON_FILE).is_file():
+            self._bridge.start(self._open_comparison(Path(run)))
+            return
         self._data, self._sheet, self._inspection = "", "", None
         self.setup.show_nothing()
         self._bridge.start(self._open_run(run))
@@ -337,6 +344,32 @@ class AnalyzePanel(Panel):
             view.show_tab(tab)
         self.pages.setCurrentWidget(view)
         self.titleChanged.emit(results.plan.question or results.out_dir.name)
+        self.actionsChanged.emit()
+
+    async def _open_comparison(self, folder: Path) -> None:
+        try:
+            found = await self._bridge.read(load_comparison, folder)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
+            return
+        if self._comparison is None:
+            from desktop.ui.widgets.comparison_view import ComparisonView
+
+            self._comparison = ComparisonView()
+            self._comparison.closed.connect(self._close_comparison)
+            self.pages.addWidget(self._comparison)
+        self._comparison.set_comparison(found)
+        self.pages.setCurrentWidget(self._comparison)
+        self.titleChanged.emit("Two runs compared")
+        self.actionsChanged.emit()
+
+    def _close_comparison(self) -> None:
+        """Back to the results it was asked from, if there are any."""
+        if self._results is None or self._run is None:
+            self._show_setup()
+            return
+        self.pages.setCurrentWidget(self._results)
+        self.titleChanged.emit(self._run.plan.question or self._run.out_dir.name)
         self.actionsChanged.emit()
 
     def _made_view(self) -> ResultsView:

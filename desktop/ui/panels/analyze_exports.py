@@ -7,26 +7,31 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError, JobRecord, JobState
+from desktop.studios.omics import queries
 from desktop.ui.bridge import Bridge
+from desktop.ui.itemmodels.library_items import LibraryItem, Marks, run_item
 from desktop.ui.widgets.banner import Notice
+from desktop.ui.widgets.run_picker import FOLDER, RunPicker
+from desktop.ui.widgets.sheet import ask, ask_path
 
 if TYPE_CHECKING:
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
 
 COMPARE = "omics.compare_runs"
+MOST_RUNS = 2000  # to choose from
 
 
 class RunExports(QObject):
-    """`noticed(Notice)` says how it went."""
+    """`noticed(Notice)` says how it went; `compared(str)` is the folder of a finished comparison."""
 
     noticed = Signal(object)
+    compared = Signal(str)
 
     def __init__(self, bridge: Bridge, parent: QWidget) -> None:
         super().__init__(parent)
@@ -64,12 +69,22 @@ class RunExports(QObject):
         dialog.open()
 
     def ask_for_other_run(self) -> None:
-        """Which run to compare with, by its folder."""
-        dialog = self._dialog("Compare with Results Folder", QFileDialog.FileMode.Directory)
-        if self._run is not None:
-            dialog.setDirectory(str(self._run.out_dir.parent))
-        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.compare_with(folder)))
-        dialog.open()
+        """Which run to compare with: one of the library's, or a folder."""
+        self._bridge.start(self._ask_for_other_run())
+
+    async def _ask_for_other_run(self) -> None:
+        if self._run is None:
+            return
+        runs = await self._bridge.read(other_runs, self._bridge, self._run.run_id)
+        picker = RunPicker(self._panel.window(), "Compare this run with:", "Compare", runs)
+        answer = await ask(picker)
+        other = ""
+        if answer == RunPicker.DialogCode.Accepted and picker.chosen is not None:
+            other = picker.chosen.place
+        elif answer == FOLDER:
+            other = await ask_path(self._panel.window(), "Compare with Results Folder", folder=True)
+        if other:
+            await self.compare_with(other)
 
     def _dialog(self, title: str, mode: QFileDialog.FileMode) -> QFileDialog:
         dialog = QFileDialog(self._panel.window(), title)
@@ -117,15 +132,25 @@ class RunExports(QObject):
             return
         self._comparing = ""
         if job.state is JobState.DONE and job.result is not None:
-            report = Path(str(job.result["out_dir"])) / "report.html"
-            words = str(job.result.get("headline") or "The runs are compared.")
-            self.noticed.emit(Notice(words, "", "done", "Open Report", lambda: _open(report)))
+            self.compared.emit(str(job.result["out_dir"]))
         elif job.state is not JobState.CANCELLED:
             fault = job.error or JobError("app.interrupted", "The comparison was interrupted.", "Compare again.")
             self.noticed.emit(Notice(fault.message, fault.hint, "error", details=fault.code))
 
     def _tell_failed(self, error: OSError) -> None:
         self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
+
+
+def other_runs(bridge: Bridge, run_id: str) -> list[LibraryItem]:
+    """The runs of the library that tested genes, but this one. For a thread."""
+    workbench = bridge.workbench
+    places = {
+        job.id: str(job.params.get("data", "")) for job in workbench.runtime.jobs({JobState.DONE}, limit=MOST_RUNS)
+    }
+    found = queries.list_runs(workbench.store, limit=MOST_RUNS)
+    marks = Marks(workbench.paths.home)
+    tested = [run for run in found if run.id != run_id and "n_significant" in run.summary]
+    return [run_item(run, marks, places.get(run.job_id, "")) for run in tested]
 
 
 def copy_run(out_dir: Path, folder: Path) -> Path:
@@ -156,7 +181,3 @@ def write_genes(path: Path, run: RunResults, keys: list[str], rows: list[int]) -
     except OSError:
         part.unlink(missing_ok=True)
         raise
-
-
-def _open(path: Path) -> None:
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

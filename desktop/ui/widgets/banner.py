@@ -55,12 +55,13 @@ class Notice:
 
 
 class Banner(QWidget):
-    """Shows the latest notice."""
+    """Shows the latest notice; those that were queued follow when it is closed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Notice")
         self._notice = Notice("")
+        self._queue: list[Notice] = []
         self._icon = QLabel()
         self._text = QLabel(textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse, wordWrap=True)
         self._hint = QLabel(textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse, wordWrap=True)
@@ -82,10 +83,10 @@ class Banner(QWidget):
         for button in (self._button, self._details, self._close):
             row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
         self._timer = QTimer(self, singleShot=True, interval=QUIET_MS)
-        self._timer.timeout.connect(self.hide)
+        self._timer.timeout.connect(self._go_on)
         self._button.clicked.connect(self._on_button)
         self._details.clicked.connect(self._on_details)
-        self._close.clicked.connect(self.hide)
+        self._close.clicked.connect(self._go_on)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.hide()
 
@@ -109,6 +110,18 @@ class Banner(QWidget):
         self._timer.stop()
         if notice.tone in ("info", "done"):
             self._timer.start()
+
+    def queue_notice(self, notice: Notice) -> None:
+        """Show it when the one in front is closed: for what must be read and may come with others."""
+        if self.isHidden():
+            self.show_notice(notice)
+        else:
+            self._queue.append(notice)
+
+    def _go_on(self) -> None:
+        self.hide()
+        if self._queue:
+            self.show_notice(self._queue.pop(0))
 
     def _colour(self) -> QColor:
         return QColor(_COLOURS[self._notice.tone][theme.is_dark(self.palette())])
@@ -134,6 +147,8 @@ class Banner(QWidget):
         self.hide()
         if self._notice.on_button is not None:
             self._notice.on_button()
+        if self.isHidden():
+            self._go_on()
 
     def _on_details(self) -> None:
         QApplication.clipboard().setText(f"{self._notice.text}\n{self._notice.hint}\n{self._notice.details}")

@@ -16,7 +16,7 @@ _FOOTNOTE = re.compile(r"^\[\^[\w-]+\]:.*(?:\n|$)|\[\^[\w-]+\]", re.MULTILINE)
 
 
 class ReportBrowser(QTextBrowser):
-    """Markdown; pictures come from the run's own `figures` folder only, links open in the browser."""
+    """Markdown; pictures come from the run's own folder only, links open in the browser."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,14 +33,22 @@ class ReportBrowser(QTextBrowser):
         self.document().setMarkdown(simplified(markdown), features)
         self.document().setDocumentMargin(theme.MARGIN)
 
+    def set_html(self, html: str, folder: Path) -> None:
+        """Show a report of our own making that is HTML."""
+        self._folder = folder
+        self.document().setDefaultFont(self.font())
+        self.setHtml(html)
+        self.document().setDocumentMargin(theme.MARGIN)
+
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
         """A picture of this run, scaled to the page; anything else is not loaded."""
         url = name if isinstance(name, QUrl) else QUrl(name)
         path = url.path()
         if self._folder is None or url.scheme() not in ("", "file") or ".." in Path(path).parts:
             return QByteArray()
-        file = self._folder / "figures" / f"{Path(path).stem}.png"
-        picture = QImage(str(file)) if file.is_file() else QImage()
+        name_png = f"{Path(path).stem}.png"
+        files = [folder / name_png for folder in (self._folder / "figures", self._folder)]
+        picture = next((QImage(str(file)) for file in files if file.is_file()), QImage())
         if picture.isNull():
             return QByteArray()
         width = min(picture.width(), max(320, min(self.viewport().width() - 40, 640)))
