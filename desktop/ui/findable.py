@@ -15,6 +15,7 @@ from desktop.ui.incoming import brought
 from desktop.ui.palette import Entry
 
 RECENT_JOBS = 200
+_MENUS = ("File", "Run", "View", "Edit", "Window", "Help", "Benchtop")  # what is wanted most comes first
 
 
 def command_entries(actions: Actions) -> list[Entry]:
@@ -28,7 +29,7 @@ def command_entries(actions: Actions) -> list[Entry]:
             command.icon,
             command.menu,
         )
-        for key, command in actions.commands.items()
+        for key, command in sorted(actions.commands.items(), key=lambda item: _MENUS.index(item[1].menu))
         if actions[key].isEnabled() and key != "ui.open_palette"
     ]
 

@@ -71,6 +71,8 @@ class Life(QObject):
         app.setWindowIcon(QIcon(str(resources_dir() / "icons" / "benchtop.svg")))
         app.applicationStateChanged.connect(self._on_active)
         app.styleHints().colorSchemeChanged.connect(self._on_scheme)
+        if hasattr(app.styleHints(), "accessibility"):
+            app.styleHints().accessibility().contrastPreferenceChanged.connect(self._on_scheme)
         frame.closed.connect(self._on_closed)
         frame.bridge.jobChanged.connect(self._on_job)
         frame.actions.handle({"ui.quit": self._on_quit, "ui.show_about": self._on_about})

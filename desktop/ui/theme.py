@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QStyleHints
 from PySide6.QtWidgets import QApplication
 
 from desktop.core.paths import resources_dir
@@ -135,11 +135,17 @@ def secondary(palette: QPalette) -> QColor:
     return palette.color(_Role.PlaceholderText)
 
 
-def make_palette(*, dark: bool) -> QPalette:
-    """Our own palette, for platforms without one."""
+def make_palette(*, dark: bool, strong: bool = False) -> QPalette:
+    """Our own palette, for platforms without one; `strong` for people who asked the system for more contrast."""
     palette = QPalette()
     for role, colour in (_DARK if dark else _LIGHT).items():
         palette.setColor(role, QColor(colour))
+    if strong:
+        ink = QColor("#ffffff" if dark else "#000000")
+        for role in (_Role.Text, _Role.WindowText, _Role.ButtonText, _Role.ToolTipText):
+            palette.setColor(role, ink)
+        for role, share in ((_Role.PlaceholderText, 0.6), (_Role.Mid, 0.5), (_Role.Dark, 0.5)):
+            palette.setColor(role, mix(palette.color(role), ink, share))
     text, base, window = (palette.color(role) for role in (_Role.Text, _Role.Base, _Role.Window))
     for role in (_Role.Text, _Role.WindowText, _Role.ButtonText, _Role.HighlightedText):
         palette.setColor(QPalette.ColorGroup.Disabled, role, mix(window, text, 0.45))
@@ -161,7 +167,13 @@ def apply_theme(app: QApplication, wish: SchemeWish = "system") -> None:
     if sys.platform in ("darwin", "win32"):
         return
     dark = wish == "dark" or (wish == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
-    app.setPalette(make_palette(dark=dark))
+    app.setPalette(make_palette(dark=dark, strong=wants_contrast(hints)))
+
+
+def wants_contrast(hints: QStyleHints) -> bool:
+    """Whether the system was asked for more contrast; False where Qt cannot tell (before 6.10)."""
+    accessibility = getattr(hints, "accessibility", None)
+    return accessibility is not None and accessibility().contrastPreference() == Qt.ContrastPreference.HighContrast
 
 
 def apply_fonts(app: QApplication) -> None:

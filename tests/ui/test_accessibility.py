@@ -166,8 +166,9 @@ def fits(widget: QWidget, window: QWidget) -> bool:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_stands_out(dark: bool) -> None:
-    palette = theme.make_palette(dark=dark)
+@pytest.mark.parametrize("strong", [False, True], ids=["plain", "more contrast"])
+def test_text_stands_out(dark: bool, strong: bool) -> None:
+    palette = theme.make_palette(dark=dark, strong=strong)
     roles = QPalette.ColorRole
     pairs = [
         (roles.Text, roles.Base),
@@ -181,6 +182,10 @@ def test_text_stands_out(dark: bool) -> None:
     ]
     poor = {f"{ink} on {ground}": contrast(palette, ink, ground) for ink, ground in pairs}
     assert {pair: ratio for pair, ratio in poor.items() if ratio < 4.5} == {}
+    if strong:
+        quiet = contrast(palette, roles.PlaceholderText, roles.Window)
+        assert quiet > contrast(theme.make_palette(dark=dark), roles.PlaceholderText, roles.Window)
+        assert quiet >= 7
 
 
 def contrast(palette: QPalette, ink: QPalette.ColorRole, ground: QPalette.ColorRole) -> float:

@@ -28,7 +28,7 @@ from desktop.ui.widgets.code_view import CodeView, LogView
 from desktop.ui.widgets.file_chip import FileChip
 from desktop.ui.widgets.gene_table import GeneTable
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
-from desktop.ui.widgets.report_view import ReportBrowser
+from desktop.ui.widgets.preview import Preview
 from tests.ui.analyze_data import make_results
 
 
@@ -210,9 +210,9 @@ def test_a_report_loads_pictures_of_its_own_run_only(qtbot: QtBot, tmp_path: Pat
     picture.fill(Qt.GlobalColor.red)
     picture.save(str(tmp_path / "run" / "figures" / "volcano.png"))
     picture.save(str(tmp_path / "secret.png"))
-    browser = ReportBrowser()
+    browser = Preview()
     qtbot.addWidget(browser)
-    browser.set_report("# Title\n\n<script>alert(1)</script>\n\n![v](figures/volcano.svg)", tmp_path / "run")
+    browser.show_markdown("# Title\n\n<script>alert(1)</script>\n\n![v](figures/volcano.svg)", tmp_path / "run")
     assert "Title" in browser.toPlainText()
     assert "<script>" in browser.toPlainText(), "markup is shown, not obeyed"
     kind = 2

@@ -96,7 +96,7 @@ def _dataset(job: JobRecord, place: str, key: str, marks: Marks) -> LibraryItem:
             ("Organism", str(found.get("organism") or "")),
             ("Size", f"{found.get('n_genes', 0):,} genes × {len(samples)} samples" if samples else ""),
             ("Values", str(found.get("value_type") or "").replace("_", " ")),
-            ("Table used", home_words(str(found.get("chosen") or ""))),
+            ("Table used", "" if found.get("chosen") == place else home_words(str(found.get("chosen") or ""))),
             ("Why", str(found.get("why") or "")),
             ("Files found", str(len(found.get("files") or []))),
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QColor, QPalette, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from desktop.ui import theme
@@ -13,6 +13,7 @@ from desktop.ui.itemmodels.run_results import RunResults
 from desktop.ui.widgets.file_chip import FileChip
 from desktop.ui.widgets.number_fields import AlphaField, FoldChangeField
 
+_WORDS_FIT_PX = 860  # below it the numbers need the room
 _AMBER = ("#8f5a00", "#e6b450")  # light, dark: as the banner's warnings
 
 
@@ -30,6 +31,7 @@ class ResultHeader(QWidget):
         self.numbers = QLabel(textFormat=Qt.TextFormat.RichText)
         self.numbers.setAccessibleName("Answer in numbers")
         self.reduced = QLabel("⚠ reduced isolation")
+        self.reduced.setAccessibleName("Reduced isolation")
         self.reduced.setToolTip("The script ran with less isolation than it could. See Validation.")
         self.files = FileChip()
         back = button("Plan…", "Change the plan and run again", self.planRequested.emit)
@@ -55,10 +57,22 @@ class ResultHeader(QWidget):
             pairs = zip(results.counts, words, strict=True)
             self.numbers.setText(" &nbsp;·&nbsp; ".join(f"<b>{number:,}</b> {word}" for number, word in pairs))
         self.reduced.setVisible(results.is_reduced)
+        self._tint()
+        self.files.set_path(results.out_dir)
+
+    def _tint(self) -> None:
         amber = QPalette(self.palette())
         amber.setColor(QPalette.ColorRole.WindowText, QColor(_AMBER[theme.is_dark(self.palette())]))
         self.reduced.setPalette(amber)
-        self.files.set_path(results.out_dir)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "reduced"):
+            self._tint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.reduced.setText("⚠ reduced isolation" if self.width() > _WORDS_FIT_PX else "⚠")
 
 
 class ThresholdStrip(QWidget):
@@ -93,8 +107,7 @@ class ThresholdStrip(QWidget):
             field.setValue(value)
             field.blockSignals(False)
         is_own = (alpha, lfc) == self._own
-        note = "" if is_own else "  (not the run’s own)"
-        self.live.setText(f"{up + down:,} genes: {up:,} up, {down:,} down{note}")
+        self.live.setText("" if is_own else f"{up + down:,} genes: {up:,} up, {down:,} down  (not the run’s own)")
         self.reset.setEnabled(not is_own)
 
     def _tell(self) -> None:

@@ -50,7 +50,7 @@ class QualityTab(QScrollArea):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         self.figures = []
-        self._left = [lambda: self._bars(results, "library_size", "Library sizes", "reads (millions)", 1e-6)]
+        self._left = [lambda: self._bars(results, "library_size", "Library sizes", "million reads", 1e-6)]
         self._left.append(lambda: self._bars(results, "genes_detected", "Genes detected", "genes", 1.0))
         self._left.append(lambda: self._distances(results))
         if results.has_test:

@@ -14,13 +14,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from desktop.core.errors import AppError
 from desktop.ui import theme
+from desktop.ui.widgets.icon_button import IconButton
 
 Tone = Literal["info", "done", "warning", "error"]
 _ICONS = {"info": "info", "done": "done", "warning": "warning", "error": "failed"}
@@ -67,10 +67,7 @@ class Banner(QWidget):
         self._hint = QLabel(textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse, wordWrap=True)
         self._button = QPushButton(autoDefault=False)
         self._details = QPushButton("Copy Details", autoDefault=False)
-        self._close = QToolButton()
-        self._close.setAutoRaise(True)
-        self._close.setToolTip("Close")
-        self._close.setAccessibleName("Close this notice")
+        self._close = IconButton("close", "Close this notice", "Close")
         words = QVBoxLayout()
         words.setSpacing(1)
         words.addWidget(self._text)
@@ -128,7 +125,6 @@ class Banner(QWidget):
 
     def _refresh(self) -> None:
         self._icon.setPixmap(theme.pixmap(_ICONS[self._notice.tone], QSize(18, 18), self._colour()))
-        self._close.setIcon(theme.icon("close"))
         quiet = QPalette(self.palette())
         quiet.setColor(QPalette.ColorRole.WindowText, theme.secondary(self.palette()))
         self._hint.setPalette(quiet)

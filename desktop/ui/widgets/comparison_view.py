@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from desktop.ui import theme
 from desktop.ui.itemmodels.comparison import Comparison
 from desktop.ui.widgets.file_chip import FileChip
-from desktop.ui.widgets.report_view import ReportBrowser
+from desktop.ui.widgets.preview import Preview
 
 
 class ComparisonView(QWidget):
@@ -25,8 +25,7 @@ class ComparisonView(QWidget):
         self.headline = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
         self.headline.setFont(theme.scaled(self.font(), 1.2, bold=True))
         self.headline.setAccessibleName("Answer")
-        self.browser = ReportBrowser()
-        self.browser.setAccessibleName("Comparison of two runs")
+        self.browser = Preview("Comparison of two runs")
         self.files = FileChip()
         self.done = QPushButton("Done", autoDefault=False)
         self.done.setToolTip("Back to the results")
@@ -50,7 +49,7 @@ class ComparisonView(QWidget):
         self.out_dir = found.out_dir
         self.headline.setText(found.headline)
         self.files.set_path(found.out_dir)
-        self.browser.set_html(found.html, found.out_dir)
+        self.browser.show_html(found.html, found.out_dir)
 
     def _open(self) -> None:
         if self.out_dir is not None:

@@ -6,29 +6,28 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDrag, QMouseEvent
-from PySide6.QtWidgets import QApplication, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
-from desktop.ui import theme
+from desktop.ui.itemmodels.names import home_words
+from desktop.ui.widgets.icon_button import IconButton
 
 
-class FileChip(QToolButton):
+class FileChip(IconButton):
     """Shows a name; the drag carries the file itself."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("open", "Results folder", parent=parent)
+        self.setAutoRaise(False)
         self._path: Path | None = None
         self._press: QPoint | None = None
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.setIcon(theme.icon("open"))
         self.setText("Show Files")
-        self.setAccessibleName("Results folder")
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(self.reveal)
 
     def set_path(self, path: Path) -> None:
         """What is shown and dragged."""
         self._path = path
-        self.setToolTip(f"{path}\nClick to show it, or drag it to another program")
+        self.setToolTip(f"{home_words(str(path))}\nClick to show it, or drag it to another program")
         self.setAccessibleDescription(str(path))
 
     def reveal(self) -> None:

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 from desktop.core.config import SettingField
 from desktop.core.errors import AppError
 from desktop.ui import theme
+from desktop.ui.widgets.icon_button import IconButton
 
 LABEL_PX = 170
 _BIG = 2**31 - 1
@@ -48,11 +48,8 @@ class SettingRow(QWidget):
         label.setFixedWidth(LABEL_PX)
         label.setWordWrap(True)
         label.setBuddy(self.editor)
-        self._reset = QToolButton()
-        self._reset.setAutoRaise(True)
-        self._reset.setIcon(theme.icon("reset"))
-        self._reset.setAccessibleName(f"Default of {title}")
-        self._reset.setToolTip(f"Back to the default: {shown_value(field.default)}")
+        tip = f"Back to the default: {shown_value(field.default)}"
+        self._reset = IconButton("reset", f"Default of {title}", tip)
         self._reset.setSizePolicy(_kept_when_hidden(self._reset))
         line = QHBoxLayout()
         line.setSpacing(theme.GAP)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QPushButton, QWidget
 
 
 async def ask(dialog: QDialog) -> int:
@@ -17,6 +18,8 @@ async def ask(dialog: QDialog) -> int:
             answer.set_result(code)
 
     dialog.finished.connect(on_finished)
+    for button in dialog.findChildren(QPushButton):
+        button.setIcon(QIcon())  # Fusion's red crosses and green ticks
     dialog.open()
     try:
         return await answer

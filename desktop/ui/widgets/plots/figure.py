@@ -24,10 +24,11 @@ from PySide6.QtGui import (
     QPixmap,
 )
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
 from desktop.ui import theme
 from desktop.ui.theme import PlotColours, plot_colours
+from desktop.ui.widgets.icon_button import IconButton
 
 _SCALE = 2  # pixels of a saved PNG to one on the screen
 
@@ -46,13 +47,9 @@ class Figure(QWidget):
         self._caption = QLabel()
         self._caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._caption.setMinimumWidth(10)
-        self._more = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._more.setText("⋯")
-        self._more.setAccessibleName(f"{title}: save, copy")
-        self._more.setToolTip("Save, copy or drag this picture")
-        self._more.setAutoRaise(True)
-        self._more.setMenu(self._menu())
-        self._more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self._more = IconButton("more", f"{title}: save, copy", "Save, copy or drag this picture")
+        self._ways_out = self._menu()
+        self._more.clicked.connect(self._show_menu)
         self._header = QHBoxLayout()
         self._header.setContentsMargins(8, 2, 4, 2)
         self._header.setSpacing(10)
@@ -177,6 +174,9 @@ class Figure(QWidget):
             yield QColor(self.colours.background)
         finally:
             self.apply_colours(mine)
+
+    def _show_menu(self) -> None:
+        self._ways_out.popup(self._more.mapToGlobal(QPoint(0, self._more.height())))
 
     def _menu(self) -> QMenu:
         menu = QMenu(self)

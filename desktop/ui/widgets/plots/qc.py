@@ -27,6 +27,7 @@ class SampleBars(PlotFigure):
     def __init__(self, title: str, file_stem: str, *, unit: str, parent: QWidget | None = None) -> None:
         self._bars = pg.BarGraphItem(x0=[0], y=[0], height=0.7, width=[0])
         self._groups: list[str] = []
+        self._unit = unit
         super().__init__(title, file_stem, x=unit, y="", parent=parent)
         self.plot.addItem(self._bars)
         self.plot.getViewBox().invertY(True)
@@ -47,7 +48,9 @@ class SampleBars(PlotFigure):
         self.show_all()
         middle = float(np.median(values)) if len(values) else 0.0
         low = [samples[i] for i in np.flatnonzero(values < middle / 2).tolist()]
-        spread = f"{values.min():,.0f} to {values.max():,.0f}, median {middle:,.0f}" if len(values) else "no samples"
+        spread = "no samples"
+        if len(values):
+            spread = f"{values.min():,.0f} to {values.max():,.0f} {self._unit}, median {middle:,.0f}"
         self.set_summary(spread + (f". Less than half the median: {', '.join(low[:6])}" if low else "") + ".")
 
     def apply_colours(self, colours: PlotColours) -> None:
