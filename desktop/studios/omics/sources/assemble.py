@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,8 +43,10 @@ def make_inspection(
     raises   AllZeroError
     """
     _refuse_all_zero(table, samples)
+    samples, merged = merge_spellings(samples)
     proposal = propose_design(samples)
-    cautions = [*cautions, *_say_replicates(samples), *cautions_of(samples, proposal)]
+    doubts = [*merged, *_say_replicates(samples), *_say_numbers(table, samples)]
+    cautions = [*cautions, *doubts, *cautions_of(samples, proposal)]
     return Inspection(
         source=str(source),
         files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],
@@ -70,6 +73,50 @@ def _say_replicates(samples: SampleTable) -> list[Caution]:
         "replicates they would make p-values too small: add them up, or keep one of each."
     )
     return [Caution(code="omics.technical_replicates", text=text, blocks=True)]
+
+
+def merge_spellings(samples: SampleTable) -> tuple[SampleTable, list[Caution]]:
+    """Levels that differ only in capitals or blanks ("Control", "control") as one, written as most samples have it."""
+    factors = dict(samples.factors)
+    cautions: list[Caution] = []
+    for name, values in samples.factors.items():
+        counts = Counter(" ".join(value.split()) for value in values)
+        if len(counts) == len(values):
+            continue  # names of samples
+        best: dict[str, str] = {}
+        for level, _ in counts.most_common():
+            best.setdefault(level.casefold(), level)
+        alike = [level for level in counts if best[level.casefold()] != level and len(level) > 2]
+        if not alike:
+            continue
+        factors[name] = [best[key.casefold()] if (key := " ".join(v.split())) in alike else v for v in values]
+        shown = ", ".join(f"{level!r} as {best[level.casefold()]!r}" for level in alike[:6])
+        text = f"Levels of {name} that differ only in capitals or blanks are taken as one: {shown}."
+        cautions.append(Caution(code="omics.levels_merged", text=text))
+    return SampleTable(samples=samples.samples, factors=factors), cautions
+
+
+def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
+    """Counts no sequencer gives: two samples with the same numbers, or all with the same total."""
+    place = {name: at for at, name in enumerate(table.names)}
+    values = table.values[:, [place[name] for name in samples.samples]]
+    if table.value_type != "counts" or values.shape[0] < 100 or values.shape[1] < 2:
+        return []
+    cautions: list[Caution] = []
+    seen: dict[bytes, str] = {}
+    for at, name in enumerate(samples.samples):
+        twin = seen.setdefault(np.ascontiguousarray(values[:, at]).tobytes(), name)
+        if twin != name:
+            text = f"{twin} and {name} have exactly the same counts: one sample stands twice. Leave one of them out."
+            cautions.append(Caution(code="omics.identical_samples", text=text, blocks=True))
+    totals = values.sum(axis=0)
+    if len(totals) >= 4 and not cautions and np.ptp(totals) < 0.002 * totals.mean():
+        text = (
+            f"Every sample adds up to the same {totals.mean():,.0f}: these are not plain reads but values normalised "
+            "and rounded, or reads thinned out to one depth. Give the raw counts, or confirm that they were thinned."
+        )
+        cautions.append(Caution(code="omics.equal_totals", text=text, blocks=True))
+    return cautions
 
 
 def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:

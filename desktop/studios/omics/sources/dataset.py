@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError, UnreadableTableError
-from desktop.studios.omics.schema import FoundFile, Inspection, ValueType
+from desktop.studios.omics.schema import FoundFile, Inspection, Reason, ValueType
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
 from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.files import found_file, read_expression, read_series, sha256
 from desktop.studios.omics.sources.folder import look_at_file
 from desktop.studios.omics.sources.geo_folder import inspect_folder
-from desktop.studios.omics.sources.sample_sheet import join_sheet
+from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet, sheet_columns
+from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.symbols import symbols_for
+from desktop.studios.omics.sources.text import read_bytes
+from desktop.studios.omics.steps.sample_match import match_samples
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,23 @@ def _refuse_sheet(path: Path, table: ExpressionTable) -> None:
             )
 
 
+def _own_sheet(path: Path, table: ExpressionTable) -> tuple[str, Joined] | None:
+    """Another sheet of the same workbook that describes the samples."""
+    if not is_workbook(read_bytes(path, limit=8192, head_only=True)):
+        return None
+    for sheet in read_workbook(path, as_text=True):
+        try:
+            columns = sheet_columns(sheet)
+            if len(sheet.frame) > 3000 or match_samples(table.names, columns) is None:
+                continue
+            joined = join_sheet(table.names, columns, sheet=sheet.name, counts=path.name)
+        except AppError:
+            continue
+        if joined.samples.factors and len(joined.samples.samples) >= 2:
+            return sheet.name.rpartition("sheet ")[2], joined
+    return None
+
+
 def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
     series = read_series(path)
     if series is not None and series.samples and sheet is None:
@@ -93,6 +114,12 @@ def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
     _refuse_sheet(path, table)
     chosen = found_file(path, table, chosen=True)
     if sheet is None:
+        own = _own_sheet(path, table)
+        if own is not None:
+            why = f"The workbook's sheet {own[0]!r} describes the samples."
+            told = [Reason(about="samples", text=why, by="rule:sample_sheet")]
+            cautions = [*table.cautions, *own[1].cautions]
+            return make_inspection(path, table, chosen, [chosen], own[1].samples, told, cautions)
         samples, reasons = samples_from_names(table.names)
         return make_inspection(path, table, chosen, [chosen], samples, reasons, table.cautions)
     joined = join_sheet(table.names, read_sheet(sheet), sheet=sheet.name, counts=path.name)

@@ -97,6 +97,9 @@ def to_expression(table: Table) -> ExpressionTable:
     if kind == "counts":
         values = values.astype(np.int64)
     id_type = id_type_of(ids)
+    why = verdict.why
+    if kind == "counts" and id_type == "probe":
+        kind, why = "linear_intensity", "The rows are probes of an array: intensities in whole numbers, not reads."
     ids = _report_ids(ids, id_type, table.name, cautions)
     written = [table.heading[column] or f"column {column + 1}" for column in columns]
     repeated = duplicated(written)
@@ -115,7 +118,7 @@ def to_expression(table: Table) -> ExpressionTable:
         None,
     )
     return ExpressionTable(
-        values, ids, symbols, readable_names(written), written, kind, id_type, verdict.why, cautions, lengths
+        values, ids, symbols, readable_names(written), written, kind, id_type, why, cautions, lengths
     )
 
 
@@ -139,6 +142,8 @@ def _transposed(table: Table) -> Table:
 
 def readable_names(columns: Sequence[str]) -> list[str]:
     """Names of samples without folders and the endings of alignment and counting files, where they stay distinct."""
+    if not _are_paths(columns):
+        return [name.strip() for name in _without_endings(columns)]
     names = [
         PureWindowsPath(PurePosixPath(column).name).name if re.search(r"[/\\]", column) else column
         for column in columns
@@ -147,11 +152,24 @@ def readable_names(columns: Sequence[str]) -> list[str]:
         parts = [re.split(r"[/\\]", column) for column in columns]
         different = [at for at in range(min(map(len, parts))) if len({part[at] for part in parts}) == len(parts)]
         names = [part[different[-1]] for part in parts] if different else list(columns)
-    if sum(bool(_SUFFIX.search(name)) for name in names) == len(names):
-        bare = [_SUFFIX.sub("", name) for name in names]
-        if len(set(bare)) == len(bare) and all(bare):
-            names = bare
-    return [name.strip() for name in names]
+    return [name.strip() for name in _without_endings(names)]
+
+
+def _are_paths(columns: Sequence[str]) -> bool:
+    """Slashes part folders, as in "bam/a.bam"; not so in "Tet2+/+ 1" or "10 ng/ml"."""
+    if any(re.search(r"[+\-\u2212][/\\][+\-\u2212]", column) for column in columns):
+        return False
+    return all(re.search(r"[/\\]", column) for column in columns) or any(
+        re.match(r"(~|\.{0,2}|[A-Za-z]:)[/\\]", column) for column in columns
+    )
+
+
+def _without_endings(names: Sequence[str]) -> list[str]:
+    """The names without the endings of alignment and counting files, where all have one and stay distinct."""
+    bare = [_SUFFIX.sub("", name) for name in names]
+    if all(_SUFFIX.search(name) for name in names) and len(set(bare)) == len(bare) and all(bare):
+        return bare
+    return list(names)
 
 
 def _id_column(table: Table) -> int:

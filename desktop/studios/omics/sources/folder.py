@@ -72,8 +72,15 @@ def files_of(root: Path) -> list[Path]:
                         folder=str(root),
                     )
     if not found:
+        links = any(path.is_symlink() for path in root.iterdir())
         raise NothingAnalysableError(
-            f"{root.name} holds no files.", hint="Choose a folder with a counts table in it.", folder=str(root)
+            f"{root.name} holds only links to files elsewhere, which are not followed."
+            if links
+            else f"{root.name} holds no files.",
+            hint="Give the file or the folder that the links lead to."
+            if links
+            else "Choose a folder with a counts table in it.",
+            folder=str(root),
         )
     return found
 
@@ -115,6 +122,8 @@ def look_at_file(path: Path) -> Look:
     try:
         role, look = _by_content(path)
     except AppError as error:
+        if isinstance(error, UnreadableTableError) and error.facts.get("is_prose"):
+            return Look(path, FoundFile(path=str(path), role="other", size_bytes=size, why="Text, not a table."))
         record = FoundFile(path=str(path), role="unreadable", size_bytes=size, why=str(error))
         return Look(path, record, problem=error)
     digest = sha256(path) if size < 4 * 1024**3 else ""

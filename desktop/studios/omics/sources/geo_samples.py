@@ -317,7 +317,7 @@ def _say_repeats(table: SampleTable, samples: Sequence[GeoSample], cautions: lis
         for name in table.factors
         if vocabulary().has("technical_replicate_names", name) and len(set(table.factors[name])) > 1
     ]
-    titled = [s.accession for s in samples if re.search(r"\btech(nical)?[ _.-]*rep", s.title, re.IGNORECASE)]
+    titled = [s.accession for s in samples if re.search(r"(?<![A-Za-z])tech(nical)?[ _.-]*rep", s.title, re.IGNORECASE)]
     if repeated or technical or len(titled) > 1:
         cautions.append(
             Caution(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ def parse_table(text: str, *, name: str, as_text: bool = False, notes: Sequence[
             f"{name} is not a table: its lines do not fall into columns.",
             hint="Give a table with tabs, commas or semicolons between the columns.",
             file=name,
+            is_prose=True,
         )
     quoting = csv.QUOTE_MINIMAL
     if '"' in text and (text.count('"') % 2 or (separator == "\t" and '\t"' not in text and not text.startswith('"'))):
@@ -158,7 +160,7 @@ def find_separator(text: str) -> str | None:
             best = (share, width, separator)
     if best is not None and best[0] >= 0.6:
         return best[2]
-    counts = [len(line.split()) for line in lines]
+    counts = [len(_parted(line)) for line in lines]
     width, times = Counter(counts).most_common(1)[0] if counts else (0, 0)
     return r"\s+" if width >= 2 and times >= 0.8 * len(counts) else None
 
@@ -167,8 +169,15 @@ def head_rows(text: str, separator: str, quoting: int = csv.QUOTE_MINIMAL) -> li
     """Cells of the first lines."""
     lines = [line for line in text[: 8 * texts.HEAD_BYTES].split("\n")[: _HEAD_LINES + 1] if line.strip()][:_HEAD_LINES]
     if separator == r"\s+":
-        return [line.split() for line in lines]
+        return [_parted(line) for line in lines]
     return [list(row) for row in csv.reader(lines, delimiter=separator, quoting=quoting)]  # type: ignore[arg-type]
+
+
+def _parted(line: str) -> list[str]:
+    """Cells parted by blanks; a quoted cell may hold some."""
+    if '"' not in line or line.count('"') % 2:
+        return line.split()
+    return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|([^\s"]+)', line)]
 
 
 def _split_comments(text: str) -> tuple[list[str], str]:
@@ -224,7 +233,7 @@ def _refuse_ragged(text: str, separator: str, quoting: int, layout: Layout, name
     lines = text.split("\n")
     widths: Iterable[int]
     if separator == r"\s+":
-        widths = (len(line.split()) if line.strip() else -1 for line in lines)
+        widths = (len(_parted(line)) if line.strip() else -1 for line in lines)
     elif '"' not in text or quoting == csv.QUOTE_NONE:
         widths = (line.count(separator) + 1 if line.strip() else -1 for line in lines)
     else:

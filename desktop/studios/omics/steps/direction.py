@@ -192,6 +192,8 @@ def _by_vocabulary(
     named: list[str], reasons: list[Reason], cautions: list[Caution], *, is_versus: bool = False
 ) -> tuple[str, str]:
     control = facts.control_level(named)
+    if is_versus and all(facts.control_rank(level) is None for level in named):
+        control = None  # "CD4- versus CD4+": told apart by a sign alone, so the sentence's order stands
     if control is not None:
         treated = next(level for level in named if level != control)
         reasons.append(

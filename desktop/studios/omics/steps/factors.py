@@ -154,9 +154,28 @@ def control_rank(level: str) -> int | None:
     return rank
 
 
+_SIGNS = (
+    *(("-", "+"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"), ("neg", "pos")),
+    *(("absent", "present"), ("off", "on"), ("without", "with"), ("minus", "plus")),
+)
+
+
+def _without_it(one: str, other: str) -> str | None:
+    """Of two levels that differ in a sign alone ("no" and "yes", "dox -" and "dox +"), the one that denies."""
+    parts = [re.findall(r"[^\W_]+|[+\-]+", level.lower().replace("\u2212", "-")) for level in (one, other)]
+    for no, yes in _SIGNS:
+        for mine, theirs, level in ((parts[0], parts[1], one), (parts[1], parts[0], other)):
+            same = [part for part in mine if part != no] == [part for part in theirs if part != yes]
+            if same and no in mine and yes in theirs:
+                return level
+    return None
+
+
 def control_level(levels: Sequence[str]) -> str | None:
     """The level that is the reference by its name; None if none is, or if two are equally good."""
     ranked = sorted((rank, level) for level in levels if (rank := control_rank(level)) is not None)
+    if not ranked and len(levels) == 2:
+        return _without_it(levels[0], levels[1])
     if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
         return None
     return ranked[0][1]

@@ -62,7 +62,26 @@ def find_mentions(question: str, samples: SampleTable, factors: dict[str, Factor
                 continue
             found += _level_mentions(tokens, name, level, own, levels)
         found += _factor_mentions(tokens, name, factors[name])
+        found += _name_mentions(tokens, name, usable)
     return _without_overlaps(found)
+
+
+def _name_mentions(tokens: list[Token], name: str, usable: dict[str, Factor]) -> list[Mention]:
+    """ "HIV" for the factor HIV_status: a word of its name that says something and that no other factor's name has."""
+    table = vocabulary()
+    parts = _parts(name)
+    others = {part for other in usable if other != name for part in _parts(other)}
+    kinds = ("group_names", "batch_names", "pairing_names", "replicate_names", "identity_names", "numeric_names")
+    telling = {
+        part
+        for part in parts
+        if len(part) > 2 and not is_ordinary(part) and not any(table.has(kind, part) for kind in kinds)
+    }
+    return [
+        Mention(name, None, at, at, token.start, token.end, 1.5)
+        for at, token in enumerate(tokens)
+        if len(parts) > 1 and token.text in telling - others
+    ]
 
 
 def _without_overlaps(found: list[Mention]) -> list[Mention]:
@@ -190,14 +209,13 @@ def _short_strength(tokens: list[Token], first: int, last: int, factor: str, lev
 
 
 _BETWEEN_NUMBERS = ("vs", "versus", "and", "against", "over", "to", "than", "with", "compared", "relative", "or")
-_AMOUNTS = frozenset("nm um µm μm mm pm m ng ug µg mg g pg iu u gy cgy ppm percent".split())
 
 
 def _number_strength(tokens: list[Token], at: int, levels: list[str]) -> float:
     """A bare number is a level beside another one ("10 vs 0", "between 1 and 2") or with the unit of an amount."""
     for step in (1, -1):
         place = at + step
-        if 0 <= place < len(tokens) and tokens[place].text in _AMOUNTS:
+        if 0 <= place < len(tokens) and tokens[place].text in vocabulary().lists["amount_units"]:
             place += step
         between = 0
         while 0 <= place < len(tokens) and tokens[place].text in _BETWEEN_NUMBERS and between < 2:
@@ -206,7 +224,7 @@ def _number_strength(tokens: list[Token], at: int, levels: list[str]) -> float:
         if other in levels and other != tokens[at].text and is_number(other):
             return 2.3
     follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
-    return 2.0 if follows in _AMOUNTS else 0.0
+    return 2.0 if follows in vocabulary().lists["amount_units"] else 0.0
 
 
 def _synonyms(level: str) -> set[str]:

@@ -30,6 +30,7 @@ from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import parse_formula
 from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
 from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.vocabulary import is_missing_label
 
 _LONGEST = 2000  # characters of a question
 
@@ -261,6 +262,7 @@ def _differential(
     cautions += comparison.cautions
     for factor, levels in comparison.keep.items():
         keep[factor] = [level for level in keep.get(factor, levels) if level in levels]
+    _leave_out_unknown(inspection.samples, comparison.contrast, keep, cautions)
     samples = subset_samples(inspection.samples, keep)
     if design is None:
         design = _formula(sentence, samples, comparison, reasons, cautions)
@@ -279,6 +281,21 @@ def _differential(
             "warnings": _once(cautions),
         }
     )
+
+
+def _leave_out_unknown(
+    samples: SampleTable, contrast: Contrast, keep: dict[str, list[str]], cautions: list[Caution]
+) -> None:
+    """Samples whose group is not known are no third group: they are left out, and that is said."""
+    for name in contrast.factor.split(":"):
+        compared = {*contrast.treated.split(":"), *contrast.control.split(":"), contrast.treated, contrast.control}
+        levels = keep.get(name, list(samples.levels(name)))
+        known = [level for level in levels if level in compared or not is_missing_label(level)]
+        if len(known) < len(levels):
+            gone = [s for s, v in zip(samples.samples, samples.factors[name], strict=True) if v not in known]
+            text = f"{name} is not known for {_shown(gone)}, so these samples are left out."
+            cautions.append(Caution(code="omics.group_unknown", text=text))
+            keep[name] = known
 
 
 def _formula(
@@ -387,6 +404,7 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
                     ),
                     factors=list(found),
                 )
+            _refuse_gaps(mention.factor, sentence.samples)
             names.append(mention.factor)
             reasons.append(Reason(about="design", text=f"The sentence adjusts for {mention.factor}.", by="rule:adjust"))
     if said.wants_pairing(sentence.question) and not any(phrase.kind == "adjust" for phrase in sentence.phrases):
@@ -403,6 +421,18 @@ def _asked(sentence: _Sentence, found: dict[str, Factor], groups: list[str], rea
                 choices=list(found),
             )
     return names
+
+
+def _refuse_gaps(name: str, samples: SampleTable) -> None:
+    """A measurement that some samples lack cannot be adjusted for."""
+    values = samples.factors[name]
+    lacking = [s for s, value in zip(samples.samples, values, strict=True) if is_missing_label(value)]
+    if lacking and all(facts.is_number(value) for value in values if not is_missing_label(value)):
+        raise UnclearQuestionError(
+            f"{name} is not known for {_shown(lacking)}, so it cannot be adjusted for.",
+            hint="Leave those samples out in the question, fill in the table of samples, or do not adjust for it.",
+            choices=lacking,
+        )
 
 
 def _repeated(samples: SampleTable, design: str, contrast: Contrast) -> list[Caution]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _ACCESSION = re.compile(
     r"(?<![A-Za-z0-9])((?:GSM|SRR|ERR|DRR|SRX|ERX|DRX|SRS|ERS|DRS|SAMN|SAMEA|SAMD)\d{3,})(?![0-9])", re.IGNORECASE
@@ -61,6 +61,8 @@ def match_samples(columns: Sequence[str], labels: Mapping[str, Sequence[str]]) -
     for by, key in _RUNGS:
         for label, values in labels.items():
             found = _pair([key(name) for name in columns], [key(value) for value in values])
+            if best is not None and found and by == best.by and len(found) == len(best.pairs) and found != best.pairs:
+                best = replace(best, by=f"{best.label}, while {label} pairs them in another way", is_proposed=True)
             if found and (best is None or len(found) > len(best.pairs)):
                 best = Match(found, by, label)
     if best is not None and len(best.pairs) >= max(2, 0.5 * min(len(columns), _n_rows(labels))):

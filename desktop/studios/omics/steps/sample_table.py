@@ -69,6 +69,11 @@ _REPLICATE = re.compile(
 )
 
 
+_PARTS = re.compile(  # not the strokes of "+/+" and "-/-"
+    r"(?:[\s,;:()\[\]|]|(?<![+-])/)+|[._](?!\d)|(?<!\d)\.|--+|_|(?<=[A-Za-z])-(?=[A-Z])|-(?=\d+$)"
+)
+
+
 def split_name(name: str) -> tuple[list[str], str]:
     """The words of a sample's name and its replicate mark: "control_Rep1" → (["control"], "1")."""
     text = name.strip()
@@ -80,15 +85,11 @@ def split_name(name: str) -> tuple[list[str], str]:
         replicate = match.group(1)
         text = text[: match.start()] + " " + text[match.end() :]
     else:
-        match = re.search(r"(?:(?<=[A-Za-z)\]])|[\s._#-]+)(\d{1,2})(?=$|\s*[(\[])", text)
+        match = re.search(r"(?:(?<=[A-Za-z)\]])|(?<!/)[\s._#-]+)(\d{1,2})(?=$|\s*[(\[])", text)
         if match and match.start() > 0:
             replicate = match.group(1)
             text = text[: match.start()] + " " + text[match.end() :]
-    parts = [
-        part
-        for part in re.split(r"[\s,;:()\[\]/|]+|[._](?!\d)|(?<!\d)\.|--+|_|(?<=[A-Za-z])-(?=[A-Z])|-(?=\d+$)", text)
-        if part.strip("-._#+ ")
-    ]
+    parts = [part for part in _PARTS.split(text) if part.strip("-._#+ ")]
     return [part.strip("._ ") for part in parts], replicate
 
 
@@ -180,6 +181,8 @@ def _place_name(place: Sequence[str], number: int, places: Sequence[Sequence[str
     main = with_control[0] if with_control else min(range(len(places)), key=lambda at: len(set(places[at])))
     if number == main:
         return "condition"
+    if sorted(set(place)) == [f"{place[0][:1]}{n}" for n in range(1, len(set(place)) + 1)]:
+        return f"name_{number + 1}"  # D1, D2, D3: days or donors, who knows
     if all(re.fullmatch(r"[dDtT](ay)?\d+|\d+(h|hr|hrs|hpi|d|dpi|min|wk|w|mo)", value) for value in place):
         return "time"
     if all(words.has("sex_levels", value) for value in place):

@@ -52,8 +52,8 @@ _TOPICS = (
 _KNOWN_CONCEPTS = re.compile(
     (
         r"\b(sex|sexes|genders?|males?|females?|men|women|age|ages|old|young|smok\w+|genotypes?|wild[- ]?type"
-        r"|knock-?outs?|tissues?|organs?|time ?points?|hours?|days?|batch|batches|diets?|obes\w+|strains?|tumou?rs?|stages?"
-        r"|grades?|surviv\w+|ethnic\w*|bmi|weight|dose|temperature|diabet\w+|cell types?)\b"
+        r"|knock-?outs?|tissues?|organs?|time ?points?|hours?|days?|batch|batches|diets?|obes\w+|strains?|tumou?rs?"
+        r"|stages?|grades?|surviv\w+|ethnic\w*|bmi|weight|dose|temperature|diabet\w+|cell types?)\b"
     ),
     re.IGNORECASE,
 )
