@@ -191,6 +191,25 @@ def test_code_has_line_numbers_and_refusals_at_their_lines(qtbot: QtBot) -> None
     assert not code.grab().isNull()
 
 
+def test_code_is_coloured_where_it_is_in_sight(qtbot: QtBot) -> None:
+    code = CodeView()
+    qtbot.addWidget(code)
+    code.resize(400, 200)
+    code.show()
+    line = """if name == 'a # b\\'c':  # why"""
+    code.set_code(f"{line}\n" * 2000)
+
+    def parts(number: int) -> list[str]:
+        block = code.document().findBlockByNumber(number)
+        return [block.text()[part.start : part.start + part.length] for part in block.layout().formats()]
+
+    coloured = ["if", "'a # b\\'c'", "# why"]
+    assert parts(0) == coloured
+    assert parts(1500) == []
+    code.show_line(1501)
+    qtbot.waitUntil(lambda: parts(1500) == coloured)
+
+
 def test_a_log_shows_control_codes_folds_long_lines_and_is_capped(qtbot: QtBot) -> None:
     log = LogView()
     qtbot.addWidget(log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt
@@ -13,16 +14,22 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QResizeEvent,
-    QSyntaxHighlighter,
     QTextCharFormat,
     QTextCursor,
-    QTextDocument,
     QTextFormat,
+    QTextLayout,
 )
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QToolTip, QWidget
 
 from desktop.core.ports import Finding
 from desktop.ui import theme
+
+_TOKENS = re.compile(
+    r"(?P<comment>\#.*)"
+    r"|(?P<text>\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)"
+    rf"|(?P<keyword>\b(?:{'|'.join(keyword.kwlist)})\b)"
+    r"|(?P<name>\w+)"
+)
 
 
 class CodeView(QPlainTextEdit):
@@ -39,7 +46,8 @@ class CodeView(QPlainTextEdit):
         )
         self._findings: dict[int, Finding] = {}
         self._gutter = _Gutter(self)
-        self._colours = _PythonColours(self.document(), self.palette())
+        self._colours = _PythonColours(self.palette())
+        self._coloured: set[int] = set()  # blocks; the rest of a long script waits until it is in sight
         self.blockCountChanged.connect(self._fit)
         self.updateRequest.connect(self._on_update)
         self._fit()
@@ -47,7 +55,9 @@ class CodeView(QPlainTextEdit):
     def set_code(self, text: str, findings: Sequence[Finding] = ()) -> None:
         """Show a script, with what the policy refused in it."""
         self._findings = {finding.line: finding for finding in findings}
+        self._coloured.clear()
         self.setPlainText(text)
+        self._colour_visible()
         marks = []
         for line, finding in self._findings.items():
             block = self.document().findBlockByNumber(line - 1)
@@ -89,7 +99,9 @@ class CodeView(QPlainTextEdit):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
-            self._colours.set_palette(self.palette())
+            self._colours = _PythonColours(self.palette())
+            self._coloured.clear()
+            self._colour_visible()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -102,7 +114,19 @@ class CodeView(QPlainTextEdit):
     def _fit(self) -> None:
         self.setViewportMargins(self._gutter_width() + 4, 0, 0, 0)
 
+    def _colour_visible(self) -> None:
+        block, offset = self.firstVisibleBlock(), self.contentOffset()
+        while block.isValid():
+            if self.blockBoundingGeometry(block).translated(offset).top() > self.viewport().height():
+                return
+            if block.blockNumber() not in self._coloured:
+                self._coloured.add(block.blockNumber())
+                block.layout().setFormats(self._colours.of(block.text()))
+                self.document().markContentsDirty(block.position(), block.length())
+            block = block.next()
+
     def _on_update(self, rect: QRect, scrolled: int) -> None:
+        self._colour_visible()
         if scrolled:
             self._gutter.scroll(0, scrolled)
         else:
@@ -140,45 +164,25 @@ class _Gutter(QWidget):
         self._code.paint_gutter(event)
 
 
-class _PythonColours(QSyntaxHighlighter):
-    """Comments, texts and keywords, line by line; texts over several lines are left plain."""
+class _PythonColours:
+    """Comments, texts and keywords of one line; texts over several lines are left plain."""
 
-    def __init__(self, document: QTextDocument, palette: QPalette) -> None:
-        super().__init__(document)
-        self.set_palette(palette)
-
-    def set_palette(self, palette: QPalette) -> None:
-        """Colours that go with this palette."""
-        self._comment, self._text, self._keyword = QTextCharFormat(), QTextCharFormat(), QTextCharFormat()
+    def __init__(self, palette: QPalette) -> None:
         dark = theme.is_dark(palette)
+        self._comment, self._text, self._keyword = QTextCharFormat(), QTextCharFormat(), QTextCharFormat()
         self._comment.setForeground(theme.secondary(palette))
         self._text.setForeground(QColor("#7ccf9f" if dark else "#00694a"))
         self._keyword.setForeground(QColor("#8fb8ff" if dark else "#1d4fa3"))
-        self.rehighlight()
 
-    def highlightBlock(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            sign = text[at]
-            if sign == "#":
-                self.setFormat(at, len(text) - at, self._comment)
-                return
-            if sign in "\"'":
-                end = text.find(sign, at + 1)
-                while end > 0 and text[end - 1] == "\\":
-                    end = text.find(sign, end + 1)
-                end = len(text) if end < 0 else end + 1
-                self.setFormat(at, end - at, self._text)
-                at = end
-            elif sign.isalpha() or sign == "_":
-                end = at + 1
-                while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-                    end += 1
-                if text[at:end] in keyword.kwlist:
-                    self.setFormat(at, end - at, self._keyword)
-                at = end
-            else:
-                at += 1
+    def of(self, line: str) -> list[QTextLayout.FormatRange]:
+        """The coloured parts of a line."""
+        return [self._range(found) for found in _TOKENS.finditer(line) if found.lastgroup != "name"]
+
+    def _range(self, found: re.Match[str]) -> QTextLayout.FormatRange:
+        made = QTextLayout.FormatRange()
+        made.start, made.length = found.start(), found.end() - found.start()
+        made.format = getattr(self, f"_{found.lastgroup}")
+        return made
 
 
 class LogView(QPlainTextEdit):
