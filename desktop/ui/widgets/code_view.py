@@ -55,8 +55,8 @@ class CodeView(QPlainTextEdit):
     def set_code(self, text: str, findings: Sequence[Finding] = ()) -> None:
         """Show a script, with what the policy refused in it."""
         self._findings = {finding.line: finding for finding in findings}
-        self._coloured.clear()
         self.setPlainText(text)
+        self._coloured.clear()
         self._colour_visible()
         marks = []
         for line, finding in self._findings.items():
