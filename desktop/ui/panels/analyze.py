@@ -1,31 +1,28 @@
 """Analyze: from data and a question to results, on one page and then in tabs. Asks jobs and queries; computes nothing.
 
-Importing this imports neither numpy nor pyqtgraph: the results view is made when there are results, and what it
-needs is imported in a thread meanwhile.
+What is finished is shown by `analyze_runs`. Importing this imports neither numpy nor pyqtgraph.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QHideEvent, QShowEvent
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
-from shiboken6 import isValid
 
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
 from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
 from desktop.ui.bridge import Bridge
-from desktop.ui.itemmodels.comparison import COMPARISON_FILE, load_comparison
+from desktop.ui.itemmodels.comparison import COMPARISON_FILE
 from desktop.ui.itemmodels.names import data_title
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
-from desktop.ui.panels.analyze_exports import RunExports
+from desktop.ui.panels.analyze_runs import RunPages
 from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.panels.consent import ask_consent, can_ask, not_fetched
 from desktop.ui.widgets.banner import Notice
@@ -33,7 +30,6 @@ from desktop.ui.widgets.banner import Notice
 if TYPE_CHECKING:
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
-    from desktop.ui.widgets.comparison_view import ComparisonView
 
 WARM_UP_MS = 700  # after the panel is first seen
 INSPECT, ANALYSE = "omics.inspect_data", "omics.run_analysis"
@@ -52,16 +48,18 @@ class AnalyzePanel(Panel):
         self._job_id, self._job_kind = "", ""
         self._retry: Callable[[], object] = lambda: None
         self._turn = 0  # answers to older questions are dropped
-        self._run: RunResults | None = None
         self.setAccessibleName("Analyze")
         self.setup = SetupPage()
         self.pages = QStackedWidget()
         self.pages.addWidget(self.setup)
-        self._results: ResultsView | None = None
-        self.exports = RunExports(bridge, self)
+        self.runs = RunPages(bridge, self.pages, self)
+        self.exports = self.runs.exports
         self.exports.noticed.connect(self.noticed)
-        self.exports.compared.connect(self.open_run)
-        self._comparison: ComparisonView | None = None
+        self.runs.shown.connect(self._on_shown)
+        self.runs.inspected.connect(self.inspected)
+        self.runs.failed.connect(self._on_run_failed)
+        self.runs.planRequested.connect(self.back_to_plan)
+        self.runs.closed.connect(self._show_setup)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
@@ -75,7 +73,7 @@ class AnalyzePanel(Panel):
         self.setup.design.model.undo_stack.indexChanged.connect(self.actionsChanged)
         self.setup.stateChanged.connect(self.actionsChanged)
         self._warming = QTimer(self, singleShot=True, interval=WARM_UP_MS)
-        self._warming.timeout.connect(lambda: self._bridge.start(self._prepare()))
+        self._warming.timeout.connect(lambda: self._bridge.start(self.runs.prepare()))
         bridge.jobChanged.connect(self._on_job)
         bridge.jobLogged.connect(self._on_logged)
 
@@ -87,21 +85,21 @@ class AnalyzePanel(Panel):
             self.open_run(data)
             return
         self._data, self._sheet, self._inspection, self._wanted = data, samples, None, None
+        self.runs.forget_pending()
         self._allow_net = False
         self._start_looking()
 
     def open_run(self, run: str) -> None:
         """Show a finished run, by its id or its folder, or a comparison of two by its folder."""
-        if (Path(run) / COMPARISON_FILE).is_file():
-            self._bridge.start(self._open_comparison(Path(run)))
-            return
-        self._data, self._sheet, self._inspection = "", "", None
-        self.setup.show_nothing()
-        self._bridge.start(self._open_run(run))
+        if not (Path(run) / COMPARISON_FILE).is_file():
+            self._data, self._sheet, self._inspection = "", "", None
+            self.setup.show_nothing()
+        self.runs.open(run)
 
     def new_analysis(self) -> None:
         """Begin with nothing."""
         self._turn += 1
+        self.runs.forget_pending()
         self._data, self._sheet, self._inspection, self._job_id = "", "", None, ""
         self.setup.show_idle()
         self.setup.show_nothing()
@@ -117,14 +115,14 @@ class AnalyzePanel(Panel):
     def actions(self) -> dict[str, Callable[[], object]]:  # type: ignore[override]
         """Handlers of the commands that make sense now."""
         stack = self.setup.design.model.undo_stack
-        in_results = self._results is not None and self.pages.currentWidget() is self._results
+        in_results = self.runs.is_in_front
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
             "ui.run": (not in_results and self.setup.can_run(), self.run),
             "ui.stop": (bool(self._job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
             "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
-            "ui.reveal_files": (in_results, self._reveal),
+            "ui.reveal_files": (self.runs.folder is not None, self.runs.reveal),
             "ui.find": (in_results, self._find),
             "ui.undo": (not in_results and stack.canUndo(), stack.undo),
             "ui.redo": (not in_results and stack.canRedo(), stack.redo),
@@ -133,9 +131,8 @@ class AnalyzePanel(Panel):
 
     def remembered(self) -> dict[str, str]:
         """What is open, to be opened again at the next start."""
-        shown = self._results is not None and self.pages.currentWidget() is self._results
-        run = str(self._run.out_dir) if self._run is not None and shown else ""
-        tab = self._results.current_tab() if self._results is not None else ""
+        run = str(self.runs.folder or "")
+        tab = self.runs.view.current_tab() if self.runs.view is not None else ""
         question = self.setup.question.text()
         return {"data": self._data, "samples": self._sheet, "question": question, "run": run, "tab": tab}
 
@@ -144,7 +141,7 @@ class AnalyzePanel(Panel):
         self.setup.question.setText(state.get("question", ""))
         run, data = state.get("run", ""), state.get("data", "")
         if run and Path(run).is_dir():
-            self._bridge.start(self._open_run(run, tab=state.get("tab", "")))
+            self.runs.open(run, tab=state.get("tab", ""))
         elif data and Path(data).exists():
             self.open_data(data, state.get("samples", ""))
 
@@ -250,7 +247,7 @@ class AnalyzePanel(Panel):
             if job.kind == INSPECT:
                 self._on_inspected(Inspection.model_validate(job.result))
             else:
-                self._bridge.start(self._open_run(str(job.result["out_dir"])))
+                self.runs.open(str(job.result["out_dir"]))
         elif job.state is JobState.CANCELLED:
             self.setup.show_failure(JobError("app.cancelled", "Stopped.", "Nothing was kept of it.", retryable=True))
         elif job.error is not None and can_ask(self._bridge, job.error):
@@ -290,20 +287,9 @@ class AnalyzePanel(Panel):
         else:
             self.setup.question.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    async def _prepare(self) -> None:
-        """Have the results view ready before there are results: imports in a thread, widgets one at a time."""
-        import asyncio
-
-        await asyncio.to_thread(_warm_up)
-        if isValid(self):  # the window may have gone meanwhile
-            view = self._made_view()
-            await asyncio.sleep(0)
-            if isValid(view):
-                view.prepare()
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._results is None:
+        if self.runs.view is None:
             self._warming.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -312,86 +298,16 @@ class AnalyzePanel(Panel):
 
     # ---- results ------------------------------------------------------------------------------------------------
 
-    async def _open_run(self, run: str, tab: str = "") -> None:
-        self._turn += 1
-        turn = self._turn
-        bench = self._bridge.workbench
-        try:
-            folder = Path(run)
-            if not folder.is_dir():
-                folder = Path((await self._bridge.read(queries.find_run, bench.store, run)).out_dir)
-            await self._prepare()
-            from desktop.ui.itemmodels.run_results import load_run_results
-
-            results = await self._bridge.call(load_run_results, folder)
-        except AppError as error:
-            self._retry = lambda: self.open_run(run)
-            self._show_setup()
-            self.setup.show_failure(to_fault(error))
-            return
-        log: list[str] = []
-        with contextlib.suppress(AppError):
-            log = await self._bridge.read(bench.runtime.log_lines, results.run_id, 5000)
-        if turn == self._turn:
-            self._show_results(results, log, tab)
-
-    def _show_results(self, results: RunResults, log: list[str], tab: str) -> None:
-        self._run = results
-        self.exports.set_run(results)
-        view = self._made_view()
-        view.set_results(results, log)
-        if tab:
-            view.show_tab(tab)
-        self.pages.setCurrentWidget(view)
-        self.titleChanged.emit(results.plan.question or results.out_dir.name)
-        self.actionsChanged.emit()
-
-    async def _open_comparison(self, folder: Path) -> None:
-        try:
-            found = await self._bridge.read(load_comparison, folder)
-        except AppError as error:
-            self.noticed.emit(Notice.of(error))
-            return
-        if self._comparison is None:
-            from desktop.ui.widgets.comparison_view import ComparisonView
-
-            self._comparison = ComparisonView()
-            self._comparison.closed.connect(self._close_comparison)
-            self.pages.addWidget(self._comparison)
-        self._comparison.set_comparison(found)
-        self.pages.setCurrentWidget(self._comparison)
-        self.titleChanged.emit("Two runs compared")
-        self.actionsChanged.emit()
-
-    def _close_comparison(self) -> None:
-        """Back to the results it was asked from, if there are any."""
-        if self._results is None or self._run is None:
-            self._show_setup()
-            return
-        self.pages.setCurrentWidget(self._results)
-        self.titleChanged.emit(self._run.plan.question or self._run.out_dir.name)
-        self.actionsChanged.emit()
-
-    def _made_view(self) -> ResultsView:
-        if self._results is None:
-            from desktop.ui.panels.analyze_results import ResultsView
-
-            self._results = ResultsView()
-            self.exports.set_view(self._results)
-            self._results.planRequested.connect(self.back_to_plan)
-            self.pages.addWidget(self._results)
-        return self._results
-
     @property
     def results(self) -> ResultsView | None:
         """The results view, once there were results."""
-        return self._results if self._run is not None else None
+        return self.runs.view if self.runs.run is not None else None
 
     def back_to_plan(self) -> None:
         """From the results to the plan they came from; the data are looked at again when need be."""
         self._show_setup()
-        if self._inspection is None and self._run is not None:
-            self._bridge.start(self._restore(self._run))
+        if self._inspection is None and self.runs.run is not None:
+            self._bridge.start(self._restore(self.runs.run))
 
     async def _restore(self, run: RunResults) -> None:
         record = await self._bridge.read(self._bridge.workbench.runtime.job, run.run_id)
@@ -403,21 +319,19 @@ class AnalyzePanel(Panel):
         self._wanted = run.plan
 
     def _find(self) -> None:
-        if self._results is not None:
-            self._results.find_genes()
+        if self.runs.view is not None:
+            self.runs.view.find_genes()
 
-    def _reveal(self) -> None:
-        if self._run is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._run.out_dir)))
+    def _on_shown(self, title: str) -> None:
+        self.titleChanged.emit(title)
+        self.actionsChanged.emit()
+
+    def _on_run_failed(self, error: AppError, run: str) -> None:
+        self._retry = lambda: self.open_run(run)
+        self._show_setup()
+        self.setup.show_failure(to_fault(error))
 
     def _show_setup(self) -> None:
         self.pages.setCurrentWidget(self.setup)
+        self.inspected.emit(None)
         self.actionsChanged.emit()
-
-
-def _warm_up() -> None:
-    """Import what the results view needs, in a thread, so that showing it does not wait."""
-    import importlib
-
-    for name in ("numpy", "pyqtgraph", "desktop.ui.panels.analyze_results"):
-        importlib.import_module(name)
