@@ -57,10 +57,10 @@ def arguments(run: RunSpec, work: Work, python: Interpreter) -> list[str]:
             options += ["--symlink", str(place.readlink()), path]
         elif place.is_dir():
             options += ["--ro-bind", path, path]
-    for path in (*_ETC, *(root for root in python.roots if not root.startswith("/usr/"))):
+    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
+    for path in (*_ETC, *(root for root in python.roots if not root.startswith("/usr/"))):  # one may lie below /tmp
         if Path(path).exists() and path != "/usr":
             options += ["--ro-bind", path, path]
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
     options += ["--ro-bind", str(work.input), "/input", "--bind", str(work.output), "/output"]
     options += ["--ro-bind", str(resources_dir() / "sandbox" / "launch.py"), LAUNCHER]
     return [*options, "--remount-ro", "/", "--chdir", "/output"]

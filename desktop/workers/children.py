@@ -221,10 +221,10 @@ def _portable(error: Exception) -> Exception:
 
 
 def _rss_bytes() -> int:
-    import resource
+    """What this process holds now. Not getrusage's peak: on Linux that begins with what the parent held."""
+    import psutil
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+    return int(psutil.Process().memory_info().rss)
 
 
 def _watch_parent() -> subprocess.Popen[bytes] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -167,12 +166,6 @@ async def test_an_interpreter_that_is_none_is_named(tmp_path: Path) -> None:
     settings = SandboxSettings(engine="unix:///nowhere.sock", python="/nowhere/python")
     with pytest.raises(NoSandboxError, match="/nowhere/python"):
         await SandboxService(lambda: settings, Paths(tmp_path)).choose("process", "template")
-
-
-async def test_a_packaged_application_asks_for_a_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "frozen", True, raising=False)
-    with pytest.raises(NoSandboxError, match="packaged"):
-        await SandboxService(lambda: NO_ENGINE, Paths(tmp_path)).choose("process", "template")
 
 
 def test_the_seatbelt_profile_denies_by_default_and_quotes_paths(tmp_path: Path) -> None:

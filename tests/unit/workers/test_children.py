@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -118,12 +119,13 @@ async def test_nothing_is_left_after_many_calls(tmp_path: Path) -> None:
         children.close()
 
     await round_trip()
+    gc.collect()  # what earlier tests left is not ours to count
     n_files, threads = len(list(Path("/dev/fd").iterdir())), set(threading.enumerate())
     for _ in range(3):
         await round_trip()
     assert offspring() == []
-    assert len(list(Path("/dev/fd").iterdir())) == n_files
-    assert set(threading.enumerate()) == threads
+    assert len(list(Path("/dev/fd").iterdir())) <= n_files
+    assert set(threading.enumerate()) <= threads
 
 
 PARENT = """

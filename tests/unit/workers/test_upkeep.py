@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import logging
 import threading
@@ -147,11 +148,12 @@ def test_nothing_is_left_when_it_is_closed(tmp_path: Path) -> None:
             assert ended.state is JobState.DONE
 
     life(0)
+    gc.collect()  # what earlier tests left is not ours to count
     threads, n_files = set(threading.enumerate()), len(list(Path("/dev/fd").iterdir()))
     life(1)
     life(2)
-    assert set(threading.enumerate()) == threads
-    assert len(list(Path("/dev/fd").iterdir())) == n_files
+    assert set(threading.enumerate()) <= threads
+    assert len(list(Path("/dev/fd").iterdir())) <= n_files
     until(lambda: not offspring())
 
 
