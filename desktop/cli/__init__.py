@@ -11,15 +11,16 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from desktop.cli.output import DONE, FAILED, CommandError, JobFailed, print_error
+from desktop.cli.output import DONE, FAILED, CommandError, JobFailed, print_error, print_notice
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError
 
 if TYPE_CHECKING:
-    from desktop.cli.house import House
+    from desktop.cli.house import Bench, House
 
 
 def run(argv: Sequence[str], house: House) -> int:
@@ -34,7 +35,9 @@ def run(argv: Sequence[str], house: House) -> int:
     as_json = "--json" in argv
     with _terminable():
         try:
-            answer = command_line(house).main(list(argv), prog_name="benchtop", standalone_mode=False)
+            answer = command_line(_telling(house, as_json=as_json)).main(
+                list(argv), prog_name="benchtop", standalone_mode=False
+            )
             return answer if isinstance(answer, int) else DONE
         except TyperException as error:
             fault = CommandError(error.format_message(), hint="benchtop --help shows what can be typed.")
@@ -59,6 +62,19 @@ def run(argv: Sequence[str], house: House) -> int:
             )
             print_error(bug, as_json=as_json)
             return FAILED
+
+
+def _telling(house: House, *, as_json: bool) -> House:
+    """The house, saying on stderr what happened to the store when it was opened (restored from a backup, set aside)."""
+
+    @contextlib.contextmanager
+    def open_bench(*, may_stand_beside: bool = False, start: bool = True) -> Iterator[Bench]:
+        with house.open_bench(may_stand_beside=may_stand_beside, start=start) as bench:
+            for notice in bench.workbench.store.notices:
+                print_notice(notice.code, notice.message, notice.hint, as_json=as_json)
+            yield bench
+
+    return replace(house, open_bench=open_bench)
 
 
 @contextlib.contextmanager

@@ -175,7 +175,7 @@ def _jobs_commands(house: House) -> typer.Typer:
 
     @jobs.command()
     def rerun(job: JobId, json: Json = False) -> int:
-        """Run an ended job again with the same parameters."""
+        """Run an ended job again; a finished analysis with its stored script and data, into a new folder."""
         from desktop.cli import jobs as work
 
         return work.rerun(house, job, as_json=json)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop.cli.follow import follow
@@ -13,6 +16,7 @@ from desktop.workers.errors import UnknownJobError
 
 if TYPE_CHECKING:
     from desktop.cli.house import House
+    from desktop.core.ports import Store
 
 
 def list_jobs(house: House, limit: int, *, as_json: bool) -> int:
@@ -80,10 +84,12 @@ def cancel(house: House, job_id: str, *, as_json: bool) -> int:
 
 
 def rerun(house: House, job_id: str, *, as_json: bool) -> int:
-    """Run it again and follow it."""
+    """Run it again and follow it. A finished analysis runs its own stored script on its own stored data."""
     with house.open_bench() as bench:
         runtime = bench.workbench.runtime
-        record = follow(runtime, runtime.rerun(job_id), is_quiet=as_json)
+        old = runtime.job(job_id)
+        params = _again(bench.workbench.store, old) if old else None
+        record = follow(runtime, runtime.rerun(job_id, params), is_quiet=as_json)
     result = record.result or {}
     if as_json:
         print_json(_plain(record))
@@ -94,6 +100,31 @@ def rerun(house: House, job_id: str, *, as_json: bool) -> int:
     else:
         stdout_console().print(f"{record.id}: {record.state.value}")
     return DONE
+
+
+def _again(store: Store, old: JobRecord) -> dict[str, Any]:
+    """The parameters of the second run; its results go beside those of the first, never over them."""
+    from desktop.studios.omics import queries
+    from desktop.studios.omics.errors import UnknownRunError
+
+    params = dict(old.params)
+    with contextlib.suppress(UnknownRunError):  # a failed one, or one that is gone: from its data again
+        stored = queries.rerun_params(store, str((old.result or {}).get("run_id", "")))
+        params = stored.model_dump(mode="json") | {name: params.get(name) for name in ("isolation", "out_dir")}
+    if params.get("out_dir"):
+        params["out_dir"] = str(_free_folder(Path(params["out_dir"])))
+    return params
+
+
+def _free_folder(folder: Path) -> Path:
+    """The folder itself while nothing is in it, else the next free one beside it: results, results-2, results-3."""
+    numbered = re.fullmatch(r"(.+)-(\d{1,3})", folder.name)
+    name, number = (numbered.group(1), int(numbered.group(2))) if numbered else (folder.name, 1)
+    free = folder
+    while free.exists() and not (free.is_dir() and not any(free.iterdir())):
+        number += 1
+        free = folder.with_name(f"{name}-{number}")
+    return free
 
 
 def _plain(job: JobRecord) -> dict[str, Any]:

@@ -82,6 +82,16 @@ def print_error(error: AppError | JobError, *, as_json: bool) -> int:
     return exit_code(error)
 
 
+def print_notice(code: str, message: str, hint: str, *, as_json: bool) -> None:
+    """Something a person must know that is no failure, on stderr; with --json one line with the keys of an error."""
+    if as_json:
+        sys.stderr.write(json.dumps({"code": code, "message": message, "hint": hint}) + "\n")
+        return
+    from rich.text import Text
+
+    stderr_console().print(Text("Notice: ", style="bold yellow").append(f"{message} {hint}", style="not bold default"))
+
+
 def stderr_console() -> Any:
     """A rich console on stderr, plain when that is not a terminal."""
     from rich.console import Console

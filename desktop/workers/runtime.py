@@ -78,15 +78,16 @@ class JobRuntime:
             self._known(dependency)
         return self._add(kind, given, project=project, after=tuple(after), attempt=1, rerun_of=None)
 
-    def rerun(self, job_id: str) -> str:
-        """Queue an ended job again with the same parameters; returns the new id.
+    def rerun(self, job_id: str, params: dict[str, Any] | None = None) -> str:
+        """Queue an ended job again with the same parameters, or with `params` instead; returns the new id.
 
         Jobs that wait for the old one wait for the new one from now on.
         """
         old = self._known(job_id)
         if not old.state.is_final:
             raise JobStateError("This job has not ended yet.", hint="Wait for it, or stop it first.")
-        return self._add(old.kind, old.params, project=old.project, after=(), attempt=old.attempt + 1, rerun_of=old.id)
+        given = old.params if params is None else params
+        return self._add(old.kind, given, project=old.project, after=(), attempt=old.attempt + 1, rerun_of=old.id)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job, waiting or running; within two seconds it is cancelled. Nothing happens to an ended one."""

@@ -83,6 +83,31 @@ def test_without_out_the_results_are_in_the_data_folder_and_two_runs_are_compare
     assert (command.folder / "both").is_dir()
 
 
+def test_a_finished_analysis_runs_its_stored_script_again_beside_the_first(command: Command) -> None:
+    first = analyze(command, "out")
+    (command.folder / "counts.csv").unlink()  # the run has its own copy
+    (job,) = command("jobs", "list", "--json").json["jobs"]
+    again = command("jobs", "rerun", job["id"], "--json").json
+    assert (again["state"], again["rerun_of"]) == ("done", job["id"])
+    assert again["result"]["out_dir"] == str(command.folder / "out-2")
+    assert again["params"]["stored_run"] == first["run_id"]
+    for name in ("analysis.py", "results.csv", "counts.csv.gz", "samples.csv"):
+        assert (command.folder / "out-2" / name).read_bytes() == (command.folder / "out" / name).read_bytes()
+    third = command("jobs", "rerun", again["id"], "--json").json
+    assert third["result"]["out_dir"] == str(command.folder / "out-3")
+
+
+def test_an_analysis_that_failed_for_a_full_folder_runs_again_beside_it(command: Command) -> None:
+    (command.folder / "out").mkdir()
+    (command.folder / "out" / "mine.txt").write_text("precious")
+    args = ("analyze", "counts.csv", "--samples", "samples.csv", *QUESTION, "--out", "out", "--yes", "--json")
+    assert command(*args).exit_code == 2
+    (job,) = command("jobs", "list", "--json").json["jobs"]
+    again = command("jobs", "rerun", job["id"], "--json").json
+    assert again["result"]["out_dir"] == str(command.folder / "out-2")
+    assert [path.name for path in (command.folder / "out").iterdir()] == ["mine.txt"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_leaves_130_and_nothing_else(command: Command, number: signal.Signals) -> None:
     args = ("analyze", "counts.csv", "--samples", "samples.csv", *QUESTION, "--out", "out", "--yes", "--json")

@@ -166,6 +166,22 @@ def test_a_job_is_listed_shown_and_run_again(capsys: pytest.CaptureFixture[str],
     assert "Look at the data" in capsys.readouterr().out
 
 
+def test_a_restored_store_is_said_on_stderr(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    build(Paths(home)).close()
+    (home / "benchtop.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)
+    assert main(["settings", "show"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Notice: The store was damaged")
+    assert "kept as" in printed.err
+    assert main(["settings", "show"]) == 0
+    assert capsys.readouterr().err == ""
+    (home / "benchtop.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)
+    code, said, notice = run(capsys, "settings", "show")
+    assert (code, bool(said)) == (0, True)
+    assert notice["code"].startswith("store.")
+    assert set(notice) == {"code", "message", "hint"}
+
+
 def test_beside_an_open_benchtop_jobs_run_but_are_not_recorded_there(
     open_benchtop: Workbench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
