@@ -7,9 +7,10 @@ import hashlib
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import desktop
@@ -33,17 +34,29 @@ from desktop.studios.omics.schema import (
     CompareResult,
     Inspection,
     Plan,
+    Reason,
     RunIsolation,
     SampleTable,
     Summary,
 )
-from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, write_counts, write_samples
+from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, write_counts, write_samples
 
-_VALUES = {
-    "tpm": "TPM or CPM",
-    "fpkm": "FPKM or RPKM",
-    "log_intensity": "values on a log scale",
-    "linear_intensity": "array intensities",
+if TYPE_CHECKING:
+    from desktop.studios.omics.sources.dataset import ExpressionMatrix
+
+_COUNTS = ("counts", "expected_counts")
+_INTENSITIES = ("log_intensity", "linear_intensity")
+_NORMALISED = {"tpm": "TPM or CPM", "fpkm": "FPKM, RPKM or otherwise normalised values"}
+_MODELS = {
+    "counts": "The table holds raw reads: the negative binomial model of DESeq2.",
+    "expected_counts": "The table holds expected counts: rounded, then the negative binomial model of DESeq2.",
+    "log_intensity": (
+        "The table holds values on a log scale, not reads: a linear model with moderated t-statistics, as limma."
+    ),
+    "linear_intensity": (
+        "The table holds intensities on the natural scale: log2 (where the 99th percentile is above 100, or the range "
+        "above 50 and the lower quartile above 0), then a linear model with moderated t-statistics, as limma."
+    ),
 }
 
 
@@ -81,9 +94,23 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
     else:
         given = {name: getattr(params, name) for name in ("design", "contrast", "alpha", "lfc_threshold")}
         plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
+    plan = _for_values(plan, inspection)
     found = check_plan(plan, samples)
     known = {(caution.code, caution.text) for caution in plan.warnings}
     return plan.model_copy(update={"warnings": [*plan.warnings, *(c for c in found if (c.code, c.text) not in known)]})
+
+
+def _for_values(plan: Plan, inspection: Inspection) -> Plan:
+    """The plan with the model that its values need, and why; a note where raw counts would be better."""
+    values, reasons, cautions = inspection.value_type, list(plan.reasons), list(plan.warnings)
+    if plan.kind == "differential_expression" and values in _MODELS:
+        reasons = [r for r in reasons if r.about != "model"]
+        reasons.append(Reason(about="model", text=_MODELS[values], by="rule:value_type"))
+    if values not in _COUNTS and inspection.id_type != "probe":
+        text = f"The table holds {_NORMALISED.get(values, 'values on a log scale')}; raw counts would answer better."
+        if text not in [caution.text for caution in cautions]:
+            cautions.append(Caution(code="omics.not_counts", text=text))
+    return plan.model_copy(update={"values": values, "reasons": reasons, "warnings": cautions})
 
 
 def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
@@ -125,22 +152,33 @@ def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
 
 
 def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[bytes, list[Caution]]:
-    """Write counts, samples and, for human genes, gene sets into `folder`; returns the script and what had to be done.
+    """Write the values, samples and, for human genes, gene sets into `folder`; returns the script and what was done.
 
     raises   NotCountsError, AllZeroError, NoCommonGenesError
     """
     from desktop.studios.omics.sources.dataset import load_matrix
-    from desktop.studios.omics.steps.script import to_script
 
-    matrix, cautions = load_matrix(inspection), []
-    if matrix.value_type not in ("counts", "expected_counts"):
-        what = _VALUES.get(matrix.value_type, "not raw reads")
+    matrix = load_matrix(inspection)
+    cautions: list[Caution] = []
+    is_test = plan.kind == "differential_expression"
+    if matrix.value_type not in (*_COUNTS, *_INTENSITIES, *(() if is_test else _NORMALISED)):
+        what = _NORMALISED.get(matrix.value_type, "values that are not reads")
         raise NotCountsError(
-            f"The table holds {what}, and this analysis needs raw read counts.",
+            f"The table holds {what}, and this analysis needs raw read counts or log-intensities.",
             hint="Look for a table of raw counts (featureCounts, HTSeq, RSEM expected counts) of the same samples.",
             value_type=matrix.value_type,
         )
+    plan = plan.model_copy(update={"values": matrix.value_type})
+    kept = set(kept_samples(plan, inspection.samples).samples)
+    is_used = [name in kept for name in matrix.samples]
     values = matrix.values
+    if matrix.value_type not in _COUNTS:
+        values = np.where(np.isfinite(values), values, np.nan)
+        known = np.isfinite(values[is_used]).sum(axis=0)
+        if not known.any():
+            raise AllZeroError("The samples of this plan have no values.", hint="Check which samples the plan keeps.")
+        write_counts(folder, values, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
+        return _script(inspection, plan, folder, matrix, known > 2), cautions
     if matrix.value_type == "expected_counts":
         values = np.rint(values)
         cautions.append(
@@ -149,8 +187,7 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
             )
         )
     counts = values.astype(np.int64)
-    kept = set(kept_samples(plan, inspection.samples).samples)
-    used = counts[[name in kept for name in matrix.samples]]
+    used = counts[is_used]
     if not used.any():
         raise AllZeroError("The samples of this plan have no reads at all.", hint="Check which samples the plan keeps.")
     if not (used > 0).all(axis=0).any():
@@ -159,28 +196,35 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
             hint="Leave out nearly empty samples; single cells must first be added up by sample.",
         )
     write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
+    is_tested = (used > 0).any(axis=0) & (used.sum(axis=0) >= plan.min_total_count)
+    return _script(inspection, plan, folder, matrix, is_tested), cautions
+
+
+def _script(
+    inspection: Inspection, plan: Plan, folder: Path, matrix: ExpressionMatrix, is_tested: NDArray[np.bool_]
+) -> bytes:
+    """Write samples and, for a test of human genes, gene sets; the script for them."""
+    from desktop.studios.omics.steps.script import to_script
+
     write_samples(folder, inspection.samples)
-    name = inspection.accession or Path(inspection.chosen or inspection.source).name
-    sets = SetsWritten()
-    if plan.kind == "differential_expression":
-        total = used.sum(axis=0)
+    sets = SetsWritten(skipped="A test across several levels has no one direction.") if plan.reduced else SetsWritten()
+    if plan.kind == "differential_expression" and not plan.reduced:
         sets = write_gene_sets(
             folder,
             matrix.gene_ids,
             matrix.gene_symbols,
-            total >= max(1, plan.min_total_count),
+            is_tested,
             id_type=inspection.id_type,
             organism=inspection.organism,
         )
-    script = to_script(
+    return to_script(
         plan,
         inspection.samples,
         organism=inspection.organism,
-        data=name,
+        data=inspection.accession or Path(inspection.chosen or inspection.source).name,
         gene_sets=sets.title,
         no_gene_sets=sets.skipped,
-    )
-    return script.encode("utf-8"), cautions
+    ).encode("utf-8")
 
 
 def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
@@ -188,8 +232,9 @@ def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
     from desktop.studios.omics.results import load_json
 
     try:
-        for name in (COUNTS, SAMPLES):
-            shutil.copyfile(run_dir / name, folder / name)
+        shutil.copyfile(run_dir / SAMPLES, folder / SAMPLES)
+        values = VALUES if (run_dir / VALUES).exists() else COUNTS
+        shutil.copyfile(run_dir / values, folder / values)
         for name in (GENE_MAP, GENE_SETS):
             if (run_dir / name).is_file():
                 shutil.copyfile(run_dir / name, folder / name)

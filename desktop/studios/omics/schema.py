@@ -153,7 +153,9 @@ class Plan(_Schema):
 
     kind: AnalysisKind = "differential_expression"
     question: str = ""
+    values: ValueType = "counts"  # what the table holds; decides the model: reads, or values on a log scale
     design: str = ""  # Wilkinson formula, the factor of the contrast last: "~ cell + dex"
+    reduced: str = ""  # a design: what it leaves out is tested as a whole, and the contrast is only reported
     contrast: Contrast | None = None
     alpha: float = Field(0.05, gt=0, lt=1)
     lfc_threshold: float = Field(0.0, ge=0)  # |log2 fold change| tested against; 0 is the ordinary test

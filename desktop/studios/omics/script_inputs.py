@@ -1,4 +1,4 @@
-"""The two files an analysis script reads, `counts.csv.gz` and `samples.csv`: written and read back here.
+"""The two files a script reads, `counts.csv.gz` (or `values.csv.gz`) and `samples.csv`: written and read back here.
 
 The bytes depend on nothing but the numbers and names, so that their hashes say whether two runs had the same data.
 """
@@ -12,15 +12,15 @@ from typing import Any
 
 from desktop.studios.omics.schema import SampleTable
 
-COUNTS, SAMPLES = "counts.csv.gz", "samples.csv"
+COUNTS, VALUES, SAMPLES = "counts.csv.gz", "values.csv.gz", "samples.csv"
 
 
 def write_counts(
     folder: Path, values: Any, gene_ids: Sequence[str], gene_symbols: Sequence[str], samples: Sequence[str]
 ) -> None:
-    """Write `counts.csv.gz`: gene_id, gene_symbol ("" where unknown), one column a sample.
+    """Write `counts.csv.gz`, or `values.csv.gz` for what is no count: gene_id, gene_symbol ("" where unknown), samples.
 
-    values   (S, G) whole numbers >= 0
+    values   (S, G) integers >= 0, or floats with NaN where one is missing
     """
     import pandas as pd
 
@@ -28,7 +28,7 @@ def write_counts(
     table.insert(0, "gene_symbol", list(gene_symbols))
     table.insert(0, "gene_id", list(gene_ids))
     table.to_csv(
-        folder / COUNTS,
+        folder / (COUNTS if values.dtype.kind in "iu" else VALUES),
         index=False,
         lineterminator="\n",
         compression={"method": "gzip", "mtime": 0, "compresslevel": 6},

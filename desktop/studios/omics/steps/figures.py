@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -76,15 +76,19 @@ def shown(text: str, longest: int = 24) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def use_log_scale(axis: Axis) -> None:
-    """A log axis with plain numbers on it: whole decades, or 1, 2 and 5 where there are few decades."""
+def use_log_scale(axis: Axis, most: int = 9) -> None:
+    """A log axis with plain numbers on it: whole decades, or 1, 2 and 5 (or 1 and 3) where there are few decades.
+
+    most   ticks there is room for
+    """
     if isinstance(axis, XAxis):
         axis.axes.set_xscale("log")
     else:
         axis.axes.set_yscale("log")
     low, high = axis.get_data_interval()
-    few_decades = high < 100 * max(low, 1e-300)
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few_decades else (1.0,), numticks=9))
+    decades = float(np.log10(max(high, 1e-300) / max(low, 1e-300)))
+    inside = next((subs for subs in ((1.0, 2.0, 5.0), (1.0, 3.0)) if (decades + 1) * len(subs) <= most), (1.0,))
+    axis.set_major_locator(LogLocator(subs=inside, numticks=most))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -164,9 +168,10 @@ def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, titl
     return figure
 
 
-def draw_ma(results: pd.DataFrame, alpha: float, title: str) -> Figure:
-    """log2 fold change against mean normalised counts; points beyond the axis are triangles at its edge."""
-    tested = results[(results["base_mean"] > 0) & results["log2_fold_change"].notna()]
+def draw_ma(results: pd.DataFrame, alpha: float, title: str, shown_as: str, *, is_log: bool) -> Figure:
+    """log2 fold change against the mean of what `shown_as` says; points beyond the axis are triangles at its edge."""
+    seen = results["base_mean"].notna() if is_log else results["base_mean"] > 0
+    tested = results[seen & results["log2_fold_change"].notna()]
     mean, lfc = tested["base_mean"].to_numpy(), tested["log2_fold_change"].to_numpy()
     significant = (tested["padj"] < alpha).to_numpy()
     limit = max(1.0, float(np.quantile(np.abs(lfc), 0.998)) * 1.15) if len(lfc) else 1.0
@@ -182,9 +187,9 @@ def draw_ma(results: pd.DataFrame, alpha: float, title: str) -> Figure:
                     mean[here], clipped[here], s=size, c=colour, marker=marker, lw=0, alpha=0.7, rasterized=many
                 )
     axes.axhline(0, color=INK, lw=0.7)
-    if len(mean):
+    if len(mean) and not is_log:
         use_log_scale(axes.xaxis)
-    axes.set(xlabel="mean of normalised counts", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
+    axes.set(xlabel=f"mean of {shown_as}", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
     axes.set_title(shown(title, 70))
     return figure
 
@@ -224,8 +229,10 @@ def draw_pca(
     return figure
 
 
-def draw_heatmap(z: Matrix, genes: list[str], names: list[str], factors: dict[str, list[str]]) -> Figure:
-    """Genes (rows) by samples (columns) in clustered order, z-scores of VST values, one colour strip a factor.
+def draw_heatmap(
+    z: Matrix, genes: list[str], names: list[str], factors: dict[str, list[str]], transformed_as: str
+) -> Figure:
+    """Genes (rows) by samples (columns) in clustered order, z-scores of transformed values, one colour strip a factor.
 
     z         (N, S) in the order to draw; blue is below the gene's mean, red-brown above
     factors   factor -> one level a sample, in the drawn order
@@ -245,7 +252,9 @@ def draw_heatmap(z: Matrix, genes: list[str], names: list[str], factors: dict[st
         bottom=1.15 / height,
         hspace=0.03,
     )
-    figure.suptitle("Genes by samples, clustered (VST, z-score by gene)", x=0.2 / width, ha="left", size=10)
+    figure.suptitle(
+        f"Genes by samples, clustered ({transformed_as}, z-score by gene)", x=0.2 / width, ha="left", size=10
+    )
     legend_y = 1 - 0.45 / height
     offset = 0
     for row, (factor, levels) in enumerate(factors.items()):
@@ -285,22 +294,27 @@ def draw_heatmap(z: Matrix, genes: list[str], names: list[str], factors: dict[st
     return figure
 
 
-def draw_dispersion(mean: Matrix, gene_wise: Matrix, fitted: Matrix, final: Matrix) -> Figure:
-    """Dispersion of each gene before and after shrinking towards the fitted trend, log-log. All (G,)."""
+def draw_spread(spread: pd.DataFrame, spread_as: str, shown_as: str, *, is_log: bool) -> Figure:
+    """How much each gene varies before and after shrinking towards what is expected at its mean.
+
+    spread   one row a gene: mean, spread by itself, expected, used
+    """
+    mean, gene_wise, fitted, final = (spread.iloc[:, k].to_numpy(dtype=float) for k in range(4))
     figure, axes = new_axes()
-    seen = np.isfinite(gene_wise) & np.isfinite(fitted) & (mean > 0) & (gene_wise > 1e-7)
+    seen = np.isfinite(gene_wise) & np.isfinite(fitted) & (is_log | (mean > 0)) & (gene_wise > 1e-7)
     if seen.any():
         many = bool(seen.sum() > N_POINTS_AS_IMAGE)
         axes.scatter(mean[seen], gene_wise[seen], s=3, c=PALE, lw=0, label="gene by itself", rasterized=many)
         axes.scatter(mean[seen], final[seen], s=3, c="#56B4E9", lw=0, alpha=0.6, label="used", rasterized=many)
         order = np.argsort(mean[seen])
-        axes.plot(mean[seen][order], fitted[seen][order], c=UP, lw=1.4, label="trend")
-        use_log_scale(axes.xaxis)
+        axes.plot(mean[seen][order], fitted[seen][order], c=UP, lw=1.4, label="expected")
+        if not is_log:
+            use_log_scale(axes.xaxis)
         use_log_scale(axes.yaxis)
         axes.legend(loc="lower left")
     else:
-        axes.text(0.5, 0.5, "no gene varies more than counting noise", ha="center", transform=axes.transAxes)
-    axes.set(xlabel="mean of normalised counts", ylabel="dispersion")
+        axes.text(0.5, 0.5, "no gene varies more than chance gives", ha="center", transform=axes.transAxes)
+    axes.set(xlabel=f"mean of {shown_as}", ylabel=spread_as)
     axes.set_title("Variability of the genes")
     return figure
 
@@ -308,10 +322,11 @@ def draw_dispersion(mean: Matrix, gene_wise: Matrix, fitted: Matrix, final: Matr
 def draw_pvalue_histogram(pvalue: Matrix, reading: str) -> Figure:
     """p values in 40 bins with a reading of the histogram's shape above. pvalue: of genes with an adjusted p value."""
     figure, axes = new_axes(5.6, 3.8)
-    figure.subplots_adjust(top=0.86)
     axes.hist(pvalue[np.isfinite(pvalue)], bins=40, range=(0, 1), color="#56B4E9", edgecolor="white", lw=0.4)
     axes.set(xlabel="p value", ylabel="genes", xlim=(0, 1))
-    axes.set_title("\n".join(textwrap.wrap(shown(reading, 200), 76)), size=8.5)
+    lines = textwrap.wrap(shown(reading, 220), 68)
+    axes.set_title("\n".join(lines), size=8.5)
+    figure.subplots_adjust(top=0.97 - 0.05 * max(1, len(lines)))
     return figure
 
 
@@ -332,17 +347,30 @@ def draw_sample_quality(quality: pd.DataFrame) -> Figure:
         axes.scatter(values, range(len(names)), c=colours, s=22, lw=0)
         axes.set_title(title, size=8.5)
         axes.grid(axis="y", lw=0.3, color=PALE)
-        if column != "median_correlation":
-            axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        if not np.isfinite(values).any():
+            axes.text(0.5, 0.5, "not known: no reads", ha="center", color=GREY, transform=axes.transAxes, size=8)
+            axes.set_xticks([])
+        elif column != "median_correlation":
+            axes.set_xlim(0, 1.06 * max(float(np.nanmax(values)), 1e-9))
+        else:
+            axes.margins(x=0.08)
     panels[0].set_yticks(range(len(names)), names, fontsize=7 if len(names) <= 60 else 3)
     panels[0].invert_yaxis()
     return figure
 
 
 def draw_top_genes(
-    normalised: Matrix, genes: list[str], groups: list[str], pairs: list[str] | None, factor: str
+    shown_values: Matrix,
+    genes: list[str],
+    groups: list[str],
+    pairs: list[str] | None,
+    factor: str,
+    shown_as: str,
+    *,
+    is_log: bool,
 ) -> Figure:
-    """Normalised counts of the top genes, one small panel a gene; lines join paired samples. (S, N)."""
+    """Values of the top genes, one small panel a gene; lines join paired samples. (S, N)."""
     n_genes = len(genes)
     n_columns = min(4, max(1, n_genes))
     n_rows = max(1, -(-n_genes // n_columns))
@@ -359,18 +387,21 @@ def draw_top_genes(
         if k >= n_genes:
             axes.set_visible(False)
             continue
-        y = normalised[:, k] + 0.5
+        y = shown_values[:, k] if is_log else shown_values[:, k] + 0.5
         for pair in dict.fromkeys(pairs or []):
             here = [i for i, p in enumerate(pairs or []) if p == pair]
             if 1 < len(here) <= len(levels):
                 axes.plot(x[here] + spread[here], y[here], c=PALE, lw=0.7, zorder=1)
         axes.scatter(x + spread, y, c=[GROUP_COLOURS[int(level) % 8] for level in x], s=16, lw=0, zorder=2)
-        use_log_scale(axes.yaxis)
+        if is_log:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        else:
+            use_log_scale(axes.yaxis, most=5)
         axes.set_title(shown(genes[k], 18), size=8)
         axes.set_xticks(range(len(levels)), [shown(level, 10) for level in levels], fontsize=7)
         axes.set_xlim(-0.6, len(levels) - 0.4)
         axes.tick_params(axis="y", labelsize=6.5)
-    figure.supylabel("normalised counts + 0.5", size=8, x=0.005)
+    figure.supylabel(shown_as if is_log else f"{shown_as} + 0.5", size=8, x=0.005)
     figure.suptitle(f"Top genes by {shown(factor)}", size=9, x=0.02, ha="left")
     return figure
 

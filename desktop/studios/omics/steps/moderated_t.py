@@ -8,6 +8,7 @@ Axes are always (samples, genes): S samples, G genes, P design columns.
 
 Sources: Smyth 2004, doi:10.2202/1544-6115.1027 (hierarchical model, moderated t, estimation of the prior);
 Law et al. 2014, doi:10.1186/gb-2014-15-2-r29 (prior variance as a trend of the mean);
+Smyth 2004, section 4 (moderated F);
 McCarthy & Smyth 2009, doi:10.1093/bioinformatics/btp053 (test relative to a threshold);
 Smyth, Michaud & Scott 2005, doi:10.1093/bioinformatics/bti270 (within-block correlation).
 """
@@ -130,6 +131,46 @@ def moderated_t_test(
             "reason": np.where(tested, "", "too_few_values"),
         }
     )
+
+
+def moderated_f_test(fit: ModeratedFit, reduced: pd.DataFrame) -> dict[str, Floats]:
+    """Moderated F of what a reduced design leaves out.
+
+    reduced   (S, Q) whose columns lie in the span of the fitted design, Q < P
+    returns   stat, pvalue, padj (BH over all genes with a p-value), each (G,)
+    raises    ValueError if the reduced design is not part of the fitted one
+    """
+    x, small = fit.design.to_numpy(dtype=np.float64), reduced.to_numpy(dtype=np.float64)
+    if not small.shape[1] < x.shape[1] or np.linalg.matrix_rank(np.hstack([x, small])) > x.shape[1]:
+        raise ValueError("the reduced design is not part of the full one")
+    inside = np.linalg.lstsq(x, small, rcond=None)[0]  # (P, Q): the coefficients the reduced design can have
+    _, singular, rows = np.linalg.svd(inside.T)
+    left_out = rows[int((singular > 1e-9 * singular.max()).sum()) :]  # (K, P): contrasts that are zero under it
+    change = left_out @ fit.beta
+    covariance = np.einsum("ki,ijg,lj->gkl", left_out, fit.unscaled, left_out)
+    known = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(fit.posterior)
+    stat = np.full(len(known), np.nan)
+    weighed = np.linalg.solve(covariance[known], change[:, known].T[:, :, None])[:, :, 0]
+    stat[known] = (change[:, known].T * weighed).sum(axis=1) / len(left_out) / fit.posterior[known]
+    pvalue = stats.f.sf(stat, len(left_out), fit.df_total)
+    padj = np.full(len(pvalue), np.nan)
+    tested = np.isfinite(pvalue)
+    if tested.any():
+        padj[tested] = stats.false_discovery_control(pvalue[tested])
+    return {"stat": stat, "pvalue": np.asarray(pvalue), "padj": padj}
+
+
+def share_of_trend(fit: ModeratedFit) -> float:
+    """Share (0..1) of the genes' differences in log variance, beyond chance, that their average explains."""
+    usable = (fit.df > 0) & (fit.variance > 0) & np.isfinite(fit.mean)
+    if usable.sum() < 30:
+        return 0.0
+    log_variance = np.log(fit.variance[usable])
+    basis = natural_spline(fit.mean[usable], fit.mean[usable])
+    residual = log_variance - basis @ np.linalg.lstsq(basis, log_variance, rcond=None)[0]
+    chance = float(special.polygamma(1, fit.df[usable] / 2.0).mean())
+    real = float(log_variance.var()) - chance
+    return float(np.clip((log_variance.var() - residual.var()) / real, 0.0, 1.0)) if real > 0 else 0.0
 
 
 def fit_prior(variance: Floats, df: Floats, mean: Floats | None = None) -> VariancePrior:

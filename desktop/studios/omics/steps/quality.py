@@ -6,6 +6,7 @@ script, so it imports nothing of Benchtop.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,61 @@ from scipy.spatial.distance import pdist, squareform
 Matrix = NDArray[np.float64]
 
 
-def sample_quality(counts: NDArray[Any], transformed: Matrix, factors: Matrix, names: list[str]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Scaled:
+    """Values as every step after reading sees them; S samples, G genes.
+
+    shown          (S, G) what base_mean and the figures of single genes show; NaN where missing
+    transformed    (S, G) on a log-like scale with even variance, nothing missing
+    size_factors   (S,) unitless; NaN where the values are not counts
+    is_log         `shown` is on the log2 scale
+    """
+
+    shown: Matrix
+    transformed: Matrix
+    size_factors: Matrix
+    shown_as: str
+    transformed_as: str
+    is_log: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A test of every gene, and what goes with it; G rows everywhere.
+
+    table      base_mean, log2_fold_change, lfc_se, stat, pvalue, padj, reason
+    spread     how much each gene varies: base_mean, then as it was, as expected, as used; `has_spread` (G,)
+    shrunken   log2_fold_change and lfc_se for ranking, or None
+    facts      entries of summary.json
+    """
+
+    table: pd.DataFrame
+    spread: pd.DataFrame
+    has_spread: NDArray[np.bool_]
+    shrunken: pd.DataFrame | None
+    spread_as: str
+    facts: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def sample_quality(values: NDArray[Any], transformed: Matrix, factors: Matrix, names: list[str]) -> pd.DataFrame:
     """One row a sample: library_size, genes_detected, size_factor, likeness to the others, is_outlier and why.
 
-    counts        (S, G) raw reads
+    values        (S, G) raw reads, or values on a log scale, which have no depth: their first two columns are empty
     transformed   (S, G) on a log-like scale with even variance
-    factors       (S,) size factors, unitless
+    factors       (S,) size factors, unitless; NaN for values that are not reads
     A sample is flagged, never dropped. The rules, each with its number in `reason`:
       library size below a quarter of the median; genes detected below 70 % of the median;
       median correlation with the others more than 3 robust standard deviations and 0.03 below what is usual;
+      more than a fifth of the values missing;
       columns that are copies of each other.
     """
     n_samples = len(names)
-    library = counts.sum(axis=1)
-    detected = (counts > 0).sum(axis=1)
+    are_reads = bool(np.isfinite(factors).all())
+    missing = ~np.isfinite(values)
+    library = values.sum(axis=1) if are_reads else np.full(n_samples, np.nan)
+    detected = (values > 0).sum(axis=1) if are_reads else np.full(n_samples, np.nan)
     informative = transformed.std(axis=0) > 0
     correlation = np.atleast_2d(np.corrcoef(transformed[:, informative])) if informative.any() else np.eye(n_samples)
     others = correlation.copy()
@@ -53,7 +95,9 @@ def sample_quality(counts: NDArray[Any], transformed: Matrix, factors: Matrix, n
             reasons[i].append(f"genes detected are {share:.0f} % of the median sample's")
         if n_samples > 2 and median_correlation[i] < lowest_usual:
             reasons[i].append(f"median correlation with the others is {median_correlation[i]:.3f}, usual {usual:.3f}")
-        same = [names[j] for j in range(n_samples) if j != i and np.array_equal(counts[i], counts[j])]
+        if missing[i].mean() > 0.2:
+            reasons[i].append(f"{100 * missing[i].mean():.0f} % of its values are missing")
+        same = [names[j] for j in range(n_samples) if j != i and np.array_equal(values[i], values[j], equal_nan=True)]
         if same:
             reasons[i].append(f"identical to {', '.join(same)}")
     return pd.DataFrame(

@@ -205,13 +205,12 @@ def _without_contrast(
 
 
 def _refuse_not_counts(inspection: Inspection) -> None:
-    if inspection.value_type in ("counts", "expected_counts"):
+    """Counts and intensities can be tested; reads divided by length or depth cannot."""
+    if inspection.value_type in ("counts", "expected_counts", "log_intensity", "linear_intensity"):
         return
     what = {
         "tpm": "TPM or CPM values",
         "fpkm": "normalised values (FPKM, RPKM or the like)",
-        "log_intensity": "values on a log scale, or with negative numbers",
-        "linear_intensity": "array intensities or normalised values",
     }.get(inspection.value_type, "values that are not reads")
     raise NotCountsError(
         f"The table holds {what}, and this analysis needs raw read counts. {inspection.why}".strip(),

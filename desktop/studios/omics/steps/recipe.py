@@ -1,7 +1,8 @@
 """The analysis itself, in the order a reader follows it. `script.py` copies this file to the end of every script.
 
-The constants below stand for the plan: each script has its own in their place. Reads `counts.csv.gz` and
-`samples.csv` beside this file; writes tables and figures to the current working directory.
+The constants below stand for the plan: each script has its own in their place. Reads the table of values (DATA_FILE)
+and `samples.csv` beside this file; writes tables and figures to the current working directory. What depends on the
+kind of the values is in `count_model.py` or, with the same names, in `intensity_model.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from desktop.studios.omics.steps.deseq import fit_counts, size_factors, vst, wald_test
+from desktop.studios.omics.steps.count_model import (
+    DATA_FILE,
+    SHOWN_FILE,
+    SPREAD_FILE,
+    compare_genes,
+    fit_model,
+    is_testable,
+    prepare,
+)
 from desktop.studios.omics.steps.enrichment import find_enriched, read_gene_sets
 from desktop.studios.omics.steps.figures import (
-    draw_dispersion,
     draw_enrichment,
     draw_heatmap,
     draw_ma,
@@ -30,6 +38,7 @@ from desktop.studios.omics.steps.figures import (
     draw_pvalue_histogram,
     draw_running_scores,
     draw_sample_quality,
+    draw_spread,
     draw_top_genes,
     draw_volcano,
     save_figure,
@@ -48,8 +57,10 @@ Matrix = NDArray[np.float64]
 # The plan
 QUESTION: str = ""
 KIND: str = "differential_expression"  # or pca, clustering, sample_qc: the same without the test
+VALUES: str = "counts"  # or expected_counts, log_intensity, linear_intensity, tpm, fpkm
 DESIGN: str = "~ condition"
 CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, treated, control; "a:b" is an interaction
+REDUCED: str = ""  # a design: tested is all that it leaves out, and the contrast is only reported
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
@@ -76,22 +87,23 @@ def tell(step: int, name: str) -> None:
 
 
 def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
-    """Counts (genes x samples), gene symbols by gene id, and the sample table; every label is text as written."""
+    """Values (genes x samples), gene symbols by gene id, and the sample table; every label is text as written."""
     samples = pd.read_csv(folder / "samples.csv", dtype=str, keep_default_na=False, index_col=0)
     text = {"gene_id": str, "gene_symbol": str}
-    table = pd.read_csv(folder / "counts.csv.gz", dtype=text, keep_default_na=False)
+    missing = {name: [""] for name in samples.index if name not in text}
+    table = pd.read_csv(folder / DATA_FILE, dtype=text, keep_default_na=False, na_values=missing)
     table = table.set_index("gene_id")
     symbols = table.pop("gene_symbol")
     if list(table.columns) != list(samples.index):
-        raise SystemExit("samples.csv and counts.csv.gz do not name the same samples in the same order")
+        raise SystemExit("samples.csv and the values do not name the same samples in the same order")
     for factor, levels in KEEP.items():
         values = samples.index.to_series() if factor == "sample" else samples[factor]
         samples = samples[values.isin(levels)]
     return table[list(samples.index)], symbols, samples
 
 
-def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
-    """The model matrix of DESIGN (samples x coefficients) and the contrast over its columns.
+def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None, Matrix]:
+    """The model matrices of DESIGN and of REDUCED (samples x coefficients), and the contrast over the first's columns.
 
     The contrast is the row of a treated sample minus that of a control sample, all else at its reference; for an
     interaction "a:b" it is the difference of two such differences.
@@ -103,8 +115,7 @@ def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
         elif factor in LEVELS:
             typed[factor] = pd.Categorical(samples[factor], categories=LEVELS[factor])
     design = formulaic.model_matrix(DESIGN, typed)
-    if CONTRAST is None:
-        return pd.DataFrame(design), None
+    assert CONTRAST is not None
     several = CONTRAST[0].count(":")
     compared, treated, control = (part.split(":", several) for part in CONTRAST)
     contrast: Matrix = np.zeros(design.shape[1])
@@ -119,7 +130,8 @@ def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, Matrix | None]:
                 example[factor] = [typed[factor].mean()]
         row = np.asarray(design.model_spec.get_model_matrix(example), dtype=float)[0]
         contrast += (-1.0) ** sum(is_control) * row
-    return pd.DataFrame(design), contrast
+    reduced = pd.DataFrame(formulaic.model_matrix(REDUCED, typed)) if REDUCED else None
+    return pd.DataFrame(design), reduced, contrast
 
 
 def reading_of_pvalues(pvalue: Matrix) -> str:
@@ -170,18 +182,15 @@ def main() -> None:
     table, symbols, samples = read_data(Path(__file__).resolve().parent)
     names, gene_ids = list(samples.index), table.index.to_numpy(dtype=str)
     factors = {factor: list(samples[factor]) for factor in (COLOUR_BY, SHAPE_BY) if factor}
-    counts = table.to_numpy(dtype=np.int64).T  # (samples, genes)
+    values = table.to_numpy(dtype=np.float64).T  # (samples, genes)
 
-    tell(2, "Normalise for sequencing depth")
-    factor_sizes = size_factors(counts)
-    normalised = counts / factor_sizes[:, None]
-    transformed = vst(counts, factors={"size_factors": factor_sizes})
-    write_table(
-        pd.DataFrame(normalised.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), "normalised_counts.csv.gz"
-    )
+    tell(2, "Bring the samples to one scale")
+    scaled = prepare(values, VALUES)
+    shown, transformed, notes = scaled.shown, scaled.transformed, list(scaled.notes)
+    write_table(pd.DataFrame(shown.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), SHOWN_FILE)
 
     tell(3, "Check the samples")
-    quality = sample_quality(counts, transformed, factor_sizes, names)
+    quality = sample_quality(values, transformed, scaled.size_factors, names)
     write_table(quality, "sample_qc.csv")
     distances = sample_distances(transformed)
     write_table(pd.DataFrame(distances, index=pd.Index(names, name="sample"), columns=names), "sample_distances.csv")
@@ -199,10 +208,10 @@ def main() -> None:
     save_figure(draw_pca(scores, percent, names, factors, COLOUR_BY, SHAPE_BY), figures, "pca")
 
     results = pd.DataFrame({"gene_id": gene_ids, "gene_symbol": symbols.to_numpy(dtype=str)})
-    results["base_mean"] = normalised.mean(axis=0)
+    results["base_mean"] = transformed.mean(axis=0) if scaled.is_log else shown.mean(axis=0)
     for column in RESULT_COLUMNS[1:]:
         results[column] = np.nan
-    summary: dict[str, object] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names)}
+    summary: dict[str, object] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names), "values": VALUES}
     summary["n_outlier_samples"] = int(quality["is_outlier"].sum())
     summary["versions"] = {
         "Python": platform.python_version(),
@@ -217,32 +226,23 @@ def main() -> None:
 
     if CONTRAST is not None:
         tell(5, "Fit the model")
-        design, contrast = design_matrix(samples)
-        enough = counts.sum(axis=0) >= MIN_TOTAL_COUNT
-        if not (enough & counts.any(axis=0)).any():
-            raise SystemExit(f"no gene has {max(1, MIN_TOTAL_COUNT)} reads over all samples, so none can be tested")
-        fit = fit_counts(counts[:, enough], design, factors={"size_factors": factor_sizes})
+        design, reduced, contrast = design_matrix(samples)
+        enough = is_testable(values, MIN_TOTAL_COUNT)
+        fit = fit_model(values[:, enough], scaled, design)
 
         tell(6, "Test every gene")
-        tested = wald_test(fit, contrast, alpha=ALPHA, lfc_threshold=LFC_THRESHOLD)
+        tested = compare_genes(fit, contrast, reduced, alpha=ALPHA, lfc_threshold=LFC_THRESHOLD)
+        notes += tested.notes
         for column in RESULT_COLUMNS:
-            results.loc[enough, column] = tested[column].to_numpy()
+            results.loc[enough, column] = tested.table[column].to_numpy()
         reason = np.full(len(results), "few_reads", dtype=object)
-        reason[enough] = tested["reason"].to_numpy()
+        reason[enough] = tested.table["reason"].to_numpy()
         missing = results.loc[results["padj"].isna(), ["gene_id", "gene_symbol", "base_mean", "pvalue"]]
         missing = missing.assign(reason=reason[missing.index]).sort_values("gene_id", kind="stable")
         write_table(missing, "genes_without_padj.csv", index=False)
-        dispersions = pd.DataFrame(
-            {
-                "gene_id": gene_ids[enough],
-                "base_mean": fit.base_mean,
-                "dispersion_gene": fit.dispersion_gene,
-                "dispersion_trend": fit.dispersion_trend,
-                "dispersion": fit.dispersion,
-                "is_outlier": fit.dispersion_outlier,
-            }
-        )
-        write_table(dispersions[~fit.all_zero], "dispersions.csv", index=False)
+        spread = tested.spread.copy()
+        spread.insert(0, "gene_id", gene_ids[enough])
+        write_table(spread[tested.has_spread], SPREAD_FILE, index=False)
         written = [float(NUMBER_FORMAT % p) for p in results["pvalue"].fillna(2.0)]
         order = np.lexsort((gene_ids, np.array(written)))  # by p value as it is written, then by gene id
         significant = (results["padj"] < ALPHA).to_numpy()
@@ -254,15 +254,19 @@ def main() -> None:
             "down": int((significant & (change < 0)).sum()),
             "without_padj": {str(name): int(number) for name, number in missing["reason"].value_counts().items()},
             "pvalue_reading": reading_of_pvalues(results["pvalue"].where(results["padj"].notna()).to_numpy()),
-            "dispersion_trend": fit.trend.kind,
-            "n_outlier_counts_replaced": int(fit.replaced.sum()),
-            "notes": list(fit.notes),
+            **tested.facts,
         }
         title = f"{CONTRAST[1]} against {CONTRAST[2]} ({CONTRAST[0]})"
 
     tell(7, "Write the tables")
+    summary["notes"] = notes
     ranked = results.iloc[order].reset_index(drop=True)
     write_table(ranked, "results.csv", index=False)
+    if CONTRAST is not None and tested.shrunken is not None:
+        shrunken = pd.DataFrame(np.nan, index=results.index, columns=["log2_fold_change_shrunken", "lfc_se"])
+        shrunken.loc[enough] = tested.shrunken.to_numpy()
+        shrunken.insert(0, "gene_id", gene_ids)
+        write_table(shrunken.iloc[order], "shrunken.csv", index=False)
     if CONTRAST is not None and ranked["padj"].notna().any():
         chosen = order[: min(N_HEATMAP_GENES, int(ranked["padj"].notna().sum()))]
         chosen = chosen[np.isfinite(results["padj"].to_numpy()[chosen])]
@@ -287,21 +291,22 @@ def main() -> None:
 
     tell(N_STEPS, "Draw the figures")
     strips = {factor: [levels[k] for k in columns] for factor, levels in factors.items()}
-    save_figure(draw_heatmap(z, [labels[k] for k in chosen], list(heatmap.columns[2:]), strips), figures, "heatmap")
+    picture = draw_heatmap(z, [labels[k] for k in chosen], list(heatmap.columns[2:]), strips, scaled.transformed_as)
+    save_figure(picture, figures, "heatmap")
     if CONTRAST is not None:
         save_figure(draw_volcano(ranked, ALPHA, LFC_THRESHOLD, title), figures, "volcano")
-        save_figure(draw_ma(ranked, ALPHA, title), figures, "ma")
-        save_figure(
-            draw_dispersion(fit.base_mean, fit.dispersion_gene, fit.dispersion_trend, fit.dispersion),
-            figures,
-            "dispersion",
-        )
+        save_figure(draw_ma(ranked, ALPHA, title, scaled.shown_as, is_log=scaled.is_log), figures, "ma")
+        picture = draw_spread(tested.spread, tested.spread_as, scaled.shown_as, is_log=scaled.is_log)
+        save_figure(picture, figures, tested.spread_as)
         reading = str(summary["pvalue_reading"])
         adjusted = results.loc[results["padj"].notna(), "pvalue"].to_numpy()
         save_figure(draw_pvalue_histogram(adjusted, reading), figures, "pvalue_histogram")
         best = order[:8][np.isfinite(results["pvalue"].to_numpy()[order[:8]])]
         groups, pairs = list(samples[COLOUR_BY]), list(samples[SHAPE_BY]) if SHAPE_BY else None
-        picture = draw_top_genes(normalised[:, best], [labels[k] for k in best], groups, pairs, COLOUR_BY)
+        names_of_best = [labels[k] for k in best]
+        picture = draw_top_genes(
+            shown[:, best], names_of_best, groups, pairs, COLOUR_BY, scaled.shown_as, is_log=scaled.is_log
+        )
         save_figure(picture, figures, "top_genes")
 
 

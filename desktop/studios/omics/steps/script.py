@@ -1,9 +1,9 @@
 """A plan becomes one standalone Python script.
 
-The script is `deseq.py`, `quality.py`, `enrichment.py`, `figures.py` and `recipe.py` of this folder, put into one file
-word for word, with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python
-analysis.py` beside `counts.csv.gz`, `samples.csv` and the gene sets gives the same numbers as the sandbox. Nothing is
-run here.
+The script is `quality.py`, the model of the values (`deseq.py` and `count_model.py`, or `moderated_t.py` and
+`intensity_model.py`), `enrichment.py`, `figures.py` and `recipe.py` of this folder, put into one file word for word,
+with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python analysis.py` beside the
+values, `samples.csv` and the gene sets gives the same numbers as the sandbox. Nothing is run here.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ from desktop.studios.omics.steps.factors import control_level
 from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
 from desktop.studios.omics.steps.sample_table import subset_samples
 
-PARTS = ("deseq", "quality", "enrichment", "figures")  # in the order of the script; the recipe comes last
+COUNTS = ("counts", "expected_counts")
+PARTS = {  # in the order of the script; the recipe comes last
+    True: ("deseq", "quality", "count_model", "enrichment", "figures"),
+    False: ("moderated_t", "quality", "intensity_model", "enrichment", "figures"),
+}
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
+    "moderated_t": "Differential expression of log-intensities: the model, the test, the adjustment",
+    "count_model": "Counts: how they are brought to one scale, fitted and tested",
+    "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
     "quality": "What the samples look like",
     "enrichment": "Gene sets",
     "figures": "Figures",
@@ -57,7 +64,7 @@ def to_script(
     """
     constants = to_constants(plan, samples) | {"GENE_SETS": gene_sets, "NO_GENE_SETS": no_gene_sets}
     recipe = _replaced(_source("recipe"), constants)
-    bodies = [(part, _source(part)) for part in PARTS] + [("recipe", recipe)]
+    bodies = [(part, _source(part)) for part in PARTS[plan.values in COUNTS]] + [("recipe", recipe)]
     imports = sorted_imports(source for _, source in bodies)
     first_constant = recipe.index("# The plan")
     end_mark = "# End of the plan\n"
@@ -96,8 +103,10 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     return {
         "QUESTION": plan.question,
         "KIND": plan.kind,
+        "VALUES": plan.values,
         "DESIGN": _formulaic(formula) if formula else "",
         "CONTRAST": [contrast.factor, contrast.treated, contrast.control] if contrast else None,
+        "REDUCED": _formulaic(parse_formula(plan.reduced, kept)) if plan.reduced else "",
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
@@ -172,7 +181,13 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         )
         lines.append(f"Design: {_plain(plan.design)}.")
         change = f"greater than {plan.lfc_threshold:g} on the log2 scale" if plan.lfc_threshold else "other than zero"
-        lines.append(f"Test: is a gene's change {change}? Called at adjusted p below {plan.alpha:g}.")
+        if plan.reduced:
+            lines.append(
+                f"Test: does the design explain a gene better than {_plain(plan.reduced)}? Called at adjusted p below "
+                f"{plan.alpha:g}; the fold change is that of the comparison above."
+            )
+        else:
+            lines.append(f"Test: is a gene's change {change}? Called at adjusted p below {plan.alpha:g}.")
     lines += ["", "Run it with `python analysis.py` (or `uv run analysis.py`) beside the files it was stored with;"]
     lines.append("tables and figures appear in the folder you start it from. Written by Benchtop.")
     wrapped = "\n".join(part for line in lines for part in textwrap.wrap(line, 116) or [""])
