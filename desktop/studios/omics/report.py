@@ -20,7 +20,7 @@ from desktop.core.paths import resources_dir
 from desktop.studios.omics.report_enrichment import CITATIONS as ENRICHMENT_CITATIONS
 from desktop.studios.omics.report_enrichment import enrichment_part
 from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain, small
-from desktop.studios.omics.report_words import CITATIONS, FIGURES, KINDS, REASONS, methods
+from desktop.studios.omics.report_words import FIGURES, KINDS, REASONS, citations, methods, notes
 from desktop.studios.omics.results import RunView
 
 N_TOP_GENES = 25
@@ -60,7 +60,8 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "figures": pictures(view),
         "enrichment": enrichment,
         "methods": methods(view.plan, view.summary, view.samples) + (enrichment.methods if enrichment else ""),
-        "citations": (*CITATIONS, *ENRICHMENT_CITATIONS) if has_sets else CITATIONS,
+        "citations": (*citations(view.plan), *(ENRICHMENT_CITATIONS if has_sets else ())),
+        "notes": notes(view.summary),
         "reasons": REASONS,
         "files": view.manifest.get("files", {}),
     }
@@ -69,6 +70,7 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     _write(view, "report.html", html.get_template("report.html.j2").render(content))
     markdown = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_markdown)
     noted: dict[tuple[str, str], str] = {}
+    markdown.filters["shown"] = lambda part: plain([part])
     markdown.filters["number"] = lambda number: _noted(number, noted)
     markdown.globals["noted"] = noted
     _write(view, "report.md", markdown.get_template("report.md.j2").render(content))
@@ -115,7 +117,8 @@ def headline(view: RunView) -> Sentence:
     n_down = Number(
         f"{int((is_called & (change < 0)).sum()):,}", "results.csv", f"count:{called} and log2_fold_change < 0"
     )
-    end: Sentence = [" (adjusted p < ", alpha, f"; design {plan.design})."]
+    against = f" against {plan.reduced}" if plan.reduced else ""
+    end: Sentence = [" (adjusted p < ", alpha, f"; design {plan.design}{against})."]
     if plan.lfc_threshold:
         least = Number(f"{plan.lfc_threshold:g}", "plan.json", "json:/lfc_threshold")
         end = [" (tested for a log2 fold change beyond ", least, "; adjusted p < ", alpha, f"; design {plan.design})."]
@@ -123,7 +126,21 @@ def headline(view: RunView) -> Sentence:
         return [
             "No gene of ",
             n_tested,
-            f" tested changes detectably between {contrast.treated} and {contrast.control}",
+            f" tested changes detectably across {contrast.factor}"
+            if plan.reduced
+            else f" tested changes detectably between {contrast.treated} and {contrast.control}",
+            *end,
+        ]
+    if plan.reduced:
+        return [
+            n_called,
+            " of ",
+            n_tested,
+            f" genes tested change across {contrast.factor}; of them ",
+            n_up,
+            " are higher and ",
+            n_down,
+            f" lower in {contrast.treated} than in {contrast.control}",
             *end,
         ]
     if ":" in contrast.factor:
@@ -198,7 +215,7 @@ def quality_rows(view: RunView) -> list[dict[str, Any]]:
     rows = []
     for row in view.quality:
         cells = {
-            column: Number(shown, "sample_qc.csv", f"cell:sample={row['sample']};{column}")
+            column: Number(shown, "sample_qc.csv", f"cell:sample={row['sample']};{column}") if shown != "nan" else "–"
             for column, shown in (
                 ("library_size", f"{row['library_size']:,.0f}"),
                 ("genes_detected", f"{row['genes_detected']:,.0f}"),

@@ -16,6 +16,7 @@ REASONS = {
     "all_zero": "no reads in any sample",
     "outlier": "one count lies far from its replicates (Cook's distance)",
     "low_mean": "too few reads to ever be significant (independent filtering)",
+    "too_few_values": "too few values",
     "few_reads": "fewer reads in total than the plan asks for",
 }
 FIGURES = {
@@ -30,11 +31,11 @@ FIGURES = {
     "heatmap": (
         "Heatmap",
         (
-            "Genes by samples, both clustered; colours are z-scores of variance-stabilised counts, blue below and red "
+            "Genes by samples, both clustered; colours are z-scores of transformed values, blue below and red "
             "above the gene's own mean."
         ),
     ),
-    "top_genes": ("Top genes", "Normalised counts of the genes with the smallest p values; lines join paired samples."),
+    "top_genes": ("Top genes", "The genes with the smallest p values, sample by sample; lines join paired samples."),
     "pca": ("Principal components", "Samples that lie together have similar expression."),
     "sample_qc": ("Sample checks", "Depth, genes detected and likeness to the other samples; flagged samples in red."),
     "pvalue_histogram": (
@@ -55,6 +56,10 @@ FIGURES = {
             "goes down."
         ),
     ),
+    "variance": (
+        "Variability",
+        "How much each row varies between replicates, before and after sharing information.",
+    ),
     "dispersion": (
         "Variability",
         "How much each gene varies between replicates, before and after sharing information.",
@@ -67,7 +72,7 @@ _DESEQ2 = (
     ),
     "10.1186/s13059-014-0550-8",
 )
-CITATIONS = (
+_COUNT_METHODS = (
     _DESEQ2,
     (
         (
@@ -80,6 +85,31 @@ CITATIONS = (
         "Anders S, Huber W. Differential expression analysis for sequence count data. Genome Biology 11:R106 (2010).",
         "10.1186/gb-2010-11-10-r106",
     ),
+    (
+        (
+            "Zhu A, Ibrahim JG, Love MI. Heavy-tailed prior distributions for sequence count data: removing the noise "
+            "and preserving large differences. Bioinformatics 35:2084-2092 (2019)."
+        ),
+        "10.1093/bioinformatics/bty895",
+    ),
+)
+_INTENSITY_METHODS = (
+    (
+        (
+            "Smyth GK. Linear models and empirical Bayes methods for assessing differential expression in microarray "
+            "experiments. Statistical Applications in Genetics and Molecular Biology 3:3 (2004)."
+        ),
+        "10.2202/1544-6115.1027",
+    ),
+    (
+        (
+            "Ritchie ME et al. limma powers differential expression analyses for RNA-sequencing and microarray "
+            "studies. Nucleic Acids Research 43:e47 (2015)."
+        ),
+        "10.1093/nar/gkv007",
+    ),
+)
+_ALWAYS = (
     (
         (
             "Benjamini Y, Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical Society B "
@@ -98,10 +128,17 @@ CITATIONS = (
 
 def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
     """The paragraph a paper needs, from the plan as run and the versions the script reported."""
+    are_reads = plan.values in ("counts", "expected_counts")
     text = (
-        "Raw read counts were normalised with median-of-ratios size factors (Anders and Huber 2010). "
-        "For principal components, distances and the heatmap, counts were transformed with the variance-stabilising "
-        "transformation of DESeq2, blind to the groups"
+        (
+            "Raw read counts were normalised with median-of-ratios size factors (Anders and Huber 2010). "
+            "For principal components, distances and the heatmap, counts were transformed with the "
+            "variance-stabilising transformation of DESeq2, blind to the groups"
+        )
+        if are_reads
+        else f"{' '.join(notes(summary)[:1])} Principal components, distances and the heatmap are of these values"
+    )
+    text += (
         f"; principal components use the {plan.n_top_genes} most variable genes, centred and not scaled. "
         "Clustering is by average linkage on Euclidean distance."
     )
@@ -109,21 +146,67 @@ def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
         kept = "; ".join(f"{factor}: {', '.join(levels)}" for factor, levels in plan.keep.items())
         text = f"Only samples with {kept} were analysed. {text}"
     if plan.contrast is not None:
-        trend = {"local": "a local curve", "mean": "one common value"}.get(
-            str(summary.get("dispersion_trend")), "the parametric curve a + b / mean"
-        )
-        null = f"|log2 fold change| ≤ {plan.lfc_threshold:g}" if plan.lfc_threshold else "no change"
-        text += (
-            f" Differential expression was tested with the negative binomial model of DESeq2 (Love et al. 2014), as "
-            f"written out in analysis.py, with the design {plan.design}: gene-wise dispersions by Cox-Reid adjusted "
-            f"likelihood, shrunken towards {trend}; Wald tests of {plan.contrast.treated} against "
-            f"{plan.contrast.control} ({plan.contrast.factor}) for the null hypothesis of {null}; outlying counts by "
-            "Cook's distance; p values adjusted by Benjamini and Hochberg with independent filtering at "
-            f"{plan.alpha:g}. Log2 fold changes are maximum-likelihood estimates, not shrunken."
-        )
-        if plan.min_total_count:
-            text += f" Genes with fewer than {plan.min_total_count} reads over all samples were not tested."
+        text += _count_test(plan, summary) if are_reads else _intensity_test(plan, summary)
     versions = summary.get("versions")
     if isinstance(versions, dict):
         text += f" Software: {', '.join(f'{name} {version}' for name, version in versions.items())}."
     return text
+
+
+def notes(summary: dict[str, Any]) -> list[str]:
+    """What the script noted about the data and the fit, one sentence each."""
+    found = summary.get("notes")
+    return [str(note) for note in found] if isinstance(found, list) else []
+
+
+def citations(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """(text, doi) of what the analysis rests on."""
+    return (*(_COUNT_METHODS if plan.values in ("counts", "expected_counts") else _INTENSITY_METHODS), *_ALWAYS)
+
+
+def _null(plan: Plan) -> str:
+    return f"|log2 fold change| ≤ {plan.lfc_threshold:g}" if plan.lfc_threshold else "no change"
+
+
+def _count_test(plan: Plan, summary: dict[str, Any]) -> str:
+    assert plan.contrast is not None
+    trend = {"local": "a local curve", "mean": "one common value"}.get(
+        str(summary.get("dispersion_trend")), "the parametric curve a + b / mean"
+    )
+    test = f"Wald tests of {plan.contrast.treated} against {plan.contrast.control} ({plan.contrast.factor})"
+    test += f" for the null hypothesis of {_null(plan)}"
+    if plan.reduced:
+        test = (
+            f"likelihood-ratio tests against the design {plan.reduced} (log2 fold changes are those of "
+            f"{plan.contrast.treated} against {plan.contrast.control})"
+        )
+    text = (
+        f" Differential expression was tested with the negative binomial model of DESeq2 (Love et al. 2014), as "
+        f"written out in analysis.py, with the design {plan.design}: gene-wise dispersions by Cox-Reid adjusted "
+        f"likelihood, shrunken towards {trend}; {test}; outlying counts by Cook's distance; p values adjusted by "
+        f"Benjamini and Hochberg with independent filtering at {plan.alpha:g}. Log2 fold changes in results.csv are "
+        "maximum-likelihood estimates; shrunken.csv has them shrunken by an adaptive heavy-tailed prior (Zhu et al. "
+        "2019), for ranking."
+    )
+    if plan.min_total_count:
+        text += f" Genes with fewer than {plan.min_total_count} reads over all samples were not tested."
+    return text
+
+
+def _intensity_test(plan: Plan, summary: dict[str, Any]) -> str:
+    assert plan.contrast is not None
+    prior = "following the mean" if summary.get("variance_trend") == "mean" else "one value for all genes"
+    test = f"moderated t-tests of {plan.contrast.treated} against {plan.contrast.control} ({plan.contrast.factor})"
+    test += f" for the null hypothesis of {_null(plan)}"
+    if plan.reduced:
+        test = (
+            f"moderated F-tests of what the design {plan.reduced} leaves out (log2 fold changes are those of "
+            f"{plan.contrast.treated} against {plan.contrast.control})"
+        )
+    return (
+        f" Differential expression was tested with a linear model of every row and the design {plan.design}, its "
+        f"variance moderated by empirical Bayes (Smyth 2004) as in limma (Ritchie et al. 2015), the prior variance "
+        f"{prior}, as written out in analysis.py: {test}; p values adjusted by Benjamini and Hochberg. Rows are the "
+        "table's own (probes stay probes; one that means several genes keeps them all). base_mean is the average "
+        "log2 value."
+    )

@@ -6,6 +6,8 @@ Every choice in the plan has its reason. The comparison is found in `comparison`
 
 from __future__ import annotations
 
+import re
+
 from desktop.studios.omics.errors import (
     ConfoundedError,
     NotCountsError,
@@ -33,6 +35,11 @@ from desktop.studios.omics.steps.sample_table import subset_samples
 from desktop.studios.omics.steps.vocabulary import is_missing_label
 
 _LONGEST = 2000  # characters of a question
+_SAYS_INTENSITIES = re.compile(
+    r"\b(micro-?arrays?|array data|intensit(?:y|ies)|log[ -]?2?[ -](?:values?|scale|transformed|expression)|limma"
+    r"|moderated t)\b",
+    re.IGNORECASE,
+)
 
 
 def plan_question(
@@ -104,7 +111,7 @@ def plan_question(
             hint=f"Name the groups, for example: {_example(inspection)}",
             choices=_choices(inspection.samples),
         )
-    _refuse_not_counts(inspection)
+    _refuse_not_counts(inspection, question)
     _refuse_unnamed(inspection)
     if inspection.value_type == "expected_counts":
         cautions.append(
@@ -204,17 +211,28 @@ def _without_contrast(
     return draft.model_copy(update={"design": design, "keep": keep, "reasons": reasons, "warnings": cautions})
 
 
-def _refuse_not_counts(inspection: Inspection) -> None:
-    """Counts and intensities can be tested; reads divided by length or depth cannot."""
-    if inspection.value_type in ("counts", "expected_counts", "log_intensity", "linear_intensity"):
+def _refuse_not_counts(inspection: Inspection, question: str) -> None:
+    """Counts can be tested, and intensities of arrays; reads divided by length or depth cannot.
+
+    A table of genes on a log scale may be spoiled counts: it is tested only where the sentence says what it holds.
+    """
+    is_matrix = any(file.role == "series_matrix" and file.path == inspection.chosen for file in inspection.files)
+    if inspection.value_type in ("counts", "expected_counts"):
         return
+    hint = "Give the table of raw counts (whole numbers, as featureCounts, HTSeq or STAR write them)."
+    if inspection.value_type in ("log_intensity", "linear_intensity"):
+        if is_matrix or inspection.id_type == "probe" or _SAYS_INTENSITIES.search(question):
+            return
+        hint += ' If they are log2 values or intensities to be tested as they are, say "log2 values" in the sentence.'
     what = {
         "tpm": "TPM or CPM values",
         "fpkm": "normalised values (FPKM, RPKM or the like)",
+        "log_intensity": "values on a log scale, or with negative numbers",
+        "linear_intensity": "array intensities or normalised values",
     }.get(inspection.value_type, "values that are not reads")
     raise NotCountsError(
         f"The table holds {what}, and this analysis needs raw read counts. {inspection.why}".strip(),
-        hint="Give the table of raw counts (whole numbers, as featureCounts, HTSeq or STAR write them).",
+        hint=hint,
         value_type=inspection.value_type,
     )
 

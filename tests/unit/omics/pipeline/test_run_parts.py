@@ -42,7 +42,8 @@ def test_expected_counts_are_rounded_and_it_is_said(tmp_path: Path) -> None:
 
 
 def test_values_that_are_no_reads_are_refused(tmp_path: Path) -> None:
-    values = np.log2(some_counts() + 1.0)
+    values = some_counts(3000) + 0.5
+    values = values / values.sum(axis=1, keepdims=True) * 1e6
     with pytest.raises(AppError) as caught:
         write_inputs(inspected(tmp_path, values), PLAN, tmp_path)
     assert caught.value.code == "omics.not_counts"

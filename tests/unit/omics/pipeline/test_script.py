@@ -97,12 +97,14 @@ def test_contrast_of_the_recipe_is_the_difference_of_differences(monkeypatch: py
         "NUMERIC": [],
     }.items():
         monkeypatch.setattr(recipe, name, value)
-    design, contrast = recipe.design_matrix(frame)
-    assert contrast is not None
+    design, reduced, contrast = recipe.design_matrix(frame)
+    assert reduced is None
     np.testing.assert_array_equal(contrast, [0, 0, 0, 1])
     monkeypatch.setattr(recipe, "CONTRAST", ["drug", "yes", "no"])
-    _, simple = recipe.design_matrix(frame)
-    assert simple is not None
+    monkeypatch.setattr(recipe, "REDUCED", "~ genotype")
+    _, reduced, simple = recipe.design_matrix(frame)
+    assert reduced is not None
+    assert reduced.shape == (8, 2)
     np.testing.assert_array_equal(simple, [0, 0, 1, 0])
     assert design.shape == (8, 4)
 
