@@ -48,6 +48,7 @@ FOLDER = {
     "sample_distances.csv",
     "sample_qc.csv",
     "samples.csv",
+    "shrunken.csv",
     "summary.json",
 }
 needs_os_sandbox = pytest.mark.skipif(

@@ -18,6 +18,7 @@ from desktop.core.errors import AppError
 from desktop.core.ports import Verdict
 from desktop.studios.omics.errors import (
     AllZeroError,
+    BadFormulaError,
     DamagedRunError,
     NoCommonGenesError,
     NotCountsError,
@@ -128,7 +129,15 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
             hint="Name the two groups, for example: treated against control.",
         )
     from desktop.studios.omics.steps.design import check_design
+    from desktop.studios.omics.steps.formula import parse_formula
 
+    if plan.reduced:
+        full, reduced = parse_formula(plan.design, kept).terms, parse_formula(plan.reduced, kept).terms
+        if not set(reduced) < set(full):
+            raise BadFormulaError(
+                f"The design {plan.reduced!r} is not a part of {plan.design!r}, so the two cannot be compared.",
+                hint="Leave terms of the design out of the reduced one, and add none.",
+            )
     return check_design(kept, plan.design, plan.contrast)
 
 

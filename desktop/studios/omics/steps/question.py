@@ -19,6 +19,7 @@ from desktop.studios.omics.errors import (
 from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
+from desktop.studios.omics.steps.across import find_across, without_factor
 from desktop.studios.omics.steps.comparison import find_comparison
 from desktop.studios.omics.steps.design import (
     blocks_for,
@@ -259,6 +260,7 @@ def _differential(
     cautions: list[Caution],
 ) -> Plan:
     samples = subset_samples(inspection.samples, keep)
+    is_across = False
     only = parse_formula(design, samples).names if design is not None else None
     if contrast is not None:
         known_factors(samples, contrast)
@@ -266,15 +268,20 @@ def _differential(
             contrast, keep={}, reasons=[Reason(about="contrast", text="Given by hand.", by="person")]
         )
     else:
-        comparison = find_comparison(
+        found = factors_of(samples)
+        across = find_across(sentence.question, samples, found, sentence.free(), inspection.proposal)
+        if across is not None and only is not None and across.contrast.factor not in only:
+            across = None
+        comparison = across or find_comparison(
             sentence.question,
             samples,
-            factors_of(samples),
+            found,
             sentence.free(),
             inspection.proposal,
             only,
             [(phrase.start, phrase.end) for phrase in sentence.phrases],
         )
+        is_across = across is not None
     reasons += comparison.reasons
     cautions += comparison.cautions
     for factor, levels in comparison.keep.items():
@@ -289,9 +296,15 @@ def _differential(
     cautions += check_design(samples, design, comparison.contrast)
     cautions += _repeated(samples, design, comparison.contrast)
     reasons.append(Reason(about="design", text=read_formula(design, samples), by="rule:formula"))
+    reduced = without_factor(design, comparison.contrast.factor, samples) if is_across else ""
+    if reduced and draft.lfc_threshold:
+        text = "A test across several levels has no threshold of change; genes are called by their p values alone."
+        cautions.append(Caution(code="omics.not_answered", text=text))
     return draft.model_copy(
         update={
             "design": design,
+            "reduced": reduced,
+            "lfc_threshold": 0.0 if reduced else draft.lfc_threshold,
             "contrast": comparison.contrast,
             "keep": keep,
             "reasons": reasons,

@@ -135,7 +135,7 @@ def _formulaic(formula: Formula) -> str:
         ":".join(name if name.isidentifier() and not iskeyword(name) else f"`{name}`" for name in term)
         for term in formula.terms
     ]
-    return "~ " + " + ".join(([] if formula.has_intercept else ["0"]) + terms)
+    return "~ " + " + ".join(([] if formula.has_intercept else ["0"]) + terms or ["1"])
 
 
 def requirements(script: str) -> list[str]:

@@ -182,3 +182,31 @@ def test_hostile_names_are_inert_in_figures(hostile_run: Path) -> None:
     for path in (hostile_run / "figures").glob("*.svg"):
         assert "<script" not in path.read_text()
         assert "<img" not in path.read_text()
+
+
+def test_a_test_across_levels_says_what_was_tested_against_what(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", some_counts(), two_groups(), drug_plan(reduced="~ 1"))
+    headline = json.loads((run / "manifest.json").read_text())["headline"]
+    assert "genes tested change across arm; of them" in headline
+    assert "design ~ arm against ~ 1" in headline
+    text = (run / "report.md").read_text()
+    assert "likelihood-ratio tests against the design \\~ 1" in text
+    assert "Tested against: \\~ 1" in text
+    for number, file, where, _ in Page((run / "report.html").read_text()).numbers[:4]:
+        assert float(number.replace(",", "")) == pytest.approx(look_up(run, file, where), abs=0.051)
+
+
+def test_what_the_fit_noted_is_shown(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", some_counts(12, n_changed=2), two_groups(), drug_plan())
+    notes = json.loads((run / "summary.json").read_text())["notes"]
+    assert notes
+    assert all(note in (run / "report.html").read_text() for note in notes)
+
+
+def test_shrunken_changes_are_closer_to_zero_and_in_the_same_order(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "run", some_counts(), two_groups(), drug_plan())
+    results, shrunken = pd.read_csv(run / "results.csv"), pd.read_csv(run / "shrunken.csv")
+    assert list(shrunken.columns) == ["gene_id", "log2_fold_change_shrunken", "lfc_se"]
+    assert list(shrunken["gene_id"]) == list(results["gene_id"])
+    quiet = results["padj"] > 0.5
+    assert shrunken["log2_fold_change_shrunken"][quiet].abs().mean() < results["log2_fold_change"][quiet].abs().mean()
