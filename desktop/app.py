@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Without arguments the window, otherwise the command line; returns the exit code."""
-    if not argv:
-        return run_window(())
+    """Without arguments, or on files and folders, the window; otherwise the command line. Returns the exit code."""
+    if all(map(_is_data, argv)):
+        return run_window(argv)
     if list(argv) == ["--self-test"]:
         return self_test()
     from desktop.cli import run
@@ -42,6 +42,11 @@ def main(argv: Sequence[str]) -> int:
             open_window=functools.partial(_show_window, redactor),
         )
         return run(argv, house)
+
+
+def _is_data(argument: str) -> bool:
+    """Whether it is the path of something that is there; a bare word is a command."""
+    return ("/" in argument or "." in argument) and Path(argument).expanduser().exists()
 
 
 def run_window(argv: Sequence[str]) -> int:

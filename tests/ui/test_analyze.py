@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,11 @@ def test_from_files_and_a_sentence_to_results(
         panel.new_analysis()
         assert panel.setup.empty.isVisibleTo(panel)
         panel.recall(remembered)
+        panel.open_data(str(data[0]))
+        await until(lambda: panel.setup.ask.isEnabled(), "data that were given, not the run of last time")
+        await asyncio.sleep(0.5)
+        assert panel.pages.currentWidget() is panel.setup
+        panel.recall(remembered)
         await until(lambda: panel.pages.currentWidget() is view, "the run again")
         assert view.current_tab() == "Table"
         view.header.planRequested.emit()
@@ -174,6 +180,23 @@ def test_a_question_about_nothing_there_is_answered_with_a_hint(
         await until(lambda: panel.setup.failure.text() or panel.setup.can_run(), "an answer")
         assert panel.setup.failure.text()
         assert panel.setup.ask.isEnabled()
+
+    run(scenario())
+
+
+def test_a_plan_never_runs_under_another_question(frame: Frame, run: Run[Any], data: tuple[Path, Path]) -> None:
+    async def scenario() -> None:
+        panel = panel_of(frame)
+        await planned(panel, data)
+        panel.setup.question.setText("Compare smokers with non-smokers by tumour stage")
+        assert not panel.setup.run_button.isEnabled()
+        assert "ui.run" not in panel.actions()
+        assert panel.setup.anew.isVisibleTo(panel)
+        panel.setup.ask.click()
+        await until(panel.setup.failure.text, "the answer")
+        assert not panel.setup.can_run(), "the old plan is no answer to it"
+        panel.setup.question.setText(QUESTION)
+        assert panel.setup.can_run()
 
     run(scenario())
 

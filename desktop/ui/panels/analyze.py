@@ -89,12 +89,12 @@ class AnalyzePanel(Panel):
         self._allow_net = False
         self._start_looking()
 
-    def open_run(self, run: str) -> None:
+    def open_run(self, run: str, tab: str = "") -> None:
         """Show a finished run, by its id or its folder, or a comparison of two by its folder."""
         if not (Path(run) / COMPARISON_FILE).is_file():
             self._data, self._sheet, self._inspection = "", "", None
             self.setup.show_nothing()
-        self.runs.open(run)
+        self.runs.open(run, tab)
 
     def new_analysis(self) -> None:
         """Begin with nothing."""
@@ -141,7 +141,7 @@ class AnalyzePanel(Panel):
         self.setup.question.setText(state.get("question", ""))
         run, data = state.get("run", ""), state.get("data", "")
         if run and Path(run).is_dir():
-            self.runs.open(run, tab=state.get("tab", ""))
+            self.open_run(run, state.get("tab", ""))
         elif data and Path(data).exists():
             self.open_data(data, state.get("samples", ""))
 

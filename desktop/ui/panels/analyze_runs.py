@@ -77,7 +77,8 @@ class RunPages(QObject):
         """Show a finished run, by its id or its folder, or a comparison by its folder."""
         self._turn += 1
         is_comparison = (Path(run) / COMPARISON_FILE).is_file()
-        self._bridge.start(self._open_comparison(run) if is_comparison else self._open_run(run, tab))
+        turn = self._turn
+        self._bridge.start(self._open_comparison(run, turn) if is_comparison else self._open_run(run, tab, turn))
 
     def forget_pending(self) -> None:
         """What is still being read is not shown when it comes."""
@@ -99,8 +100,8 @@ class RunPages(QObject):
 
     # ---- results ------------------------------------------------------------------------------------------------
 
-    async def _open_run(self, run: str, tab: str) -> None:
-        turn, bench = self._turn, self._bridge.workbench
+    async def _open_run(self, run: str, tab: str, turn: int) -> None:
+        bench = self._bridge.workbench
         try:
             folder = Path(run)
             if not folder.is_dir():
@@ -153,8 +154,7 @@ class RunPages(QObject):
 
     # ---- comparisons --------------------------------------------------------------------------------------------
 
-    async def _open_comparison(self, folder: str) -> None:
-        turn = self._turn
+    async def _open_comparison(self, folder: str, turn: int) -> None:
         try:
             found = await self._bridge.read(load_comparison, Path(folder))
         except AppError as error:

@@ -55,6 +55,7 @@ class SetupPage(QWidget):
         self._review = PlanReview()
         self._is_busy = False
         self._is_unchecked = False  # edited since it was last looked over
+        self._planned = ""  # the question that the plan answers
         self.steps = StepsBar(("Data", "Design", "Plan", "Run"))
         self.steps.stepChosen.connect(self._scroll_to)
         self.question = QLineEdit(
@@ -88,6 +89,9 @@ class SetupPage(QWidget):
         self.fault.setAccessibleName("What is wrong with the plan")
         self.run_button = QPushButton("Run", autoDefault=True)
         self.run_button.setToolTip("Run the analysis")
+        self.anew = QLabel("The plan answers another question: press Plan It first.")
+        self.anew.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.anew.hide()
         self.progress = RunProgress()
         self.failure = FailureNotice()
         self._checking = QTimer(self, singleShot=True, interval=_CHECK_MS)
@@ -145,6 +149,7 @@ class SetupPage(QWidget):
     def show_plan(self, plan: Plan) -> None:
         """A plan to look over and edit."""
         self._has_plan = True
+        self._planned = self.question.text().strip()
         self._is_busy = False
         self.failure.hide()
         self.confirm.setChecked(False)
@@ -207,8 +212,12 @@ class SetupPage(QWidget):
     def can_run(self) -> bool:
         """Whether the plan may run as it is."""
         answered = not self._review.is_blocked or self.confirm.isChecked()
-        is_ready = self._has_plan and not self._is_busy and not self._is_unchecked
+        is_ready = self._has_plan and not self._is_busy and not self._is_unchecked and not self._asks_anew()
         return is_ready and self._review.fault is None and answered
+
+    def _asks_anew(self) -> bool:
+        """Whether the question is no longer the one that the plan answers."""
+        return self._has_plan and self.question.text().strip() != self._planned
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
@@ -216,6 +225,7 @@ class SetupPage(QWidget):
         self.design.model.tableChanged.connect(self._on_table)
         self.plan.planEdited.connect(self._on_edit)
         self.confirm.toggled.connect(lambda _on: self._update())
+        self.question.textChanged.connect(lambda _text: self._update())
         self.run_button.clicked.connect(self.runRequested)
         self.progress.stopRequested.connect(self.stopRequested)
         self.failure.retried.connect(self.retried)
@@ -236,6 +246,7 @@ class SetupPage(QWidget):
 
     def _update(self) -> None:
         self.run_button.setEnabled(self.can_run())
+        self.anew.setVisible(self._asks_anew() and not self._is_busy)
         self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
         self.stateChanged.emit()
 
@@ -256,6 +267,7 @@ class SetupPage(QWidget):
         foot.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, theme.GAP)
         foot.setSpacing(theme.MARGIN)
         foot.addWidget(self.run_button)
+        foot.addWidget(self.anew)
         foot.addWidget(self.progress, 1)
         foot.addStretch()
         self.foot = QFrame()

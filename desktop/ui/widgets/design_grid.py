@@ -43,6 +43,7 @@ class _Grid(QTableView):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.horizontalHeader().setDefaultSectionSize(120)
         self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().setStretchLastSection(True)
 
     def cells(self) -> tuple[list[int], list[int]]:
         """Rows and columns the selection spans."""
@@ -180,6 +181,7 @@ class LevelCounts(QWidget):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(theme.ROW - 6)
         self.table.horizontalHeader().setHighlightSections(False)
+        self.table.horizontalHeader().setStretchLastSection(True)
         self.reading = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
         self.reading.setAccessibleName("The design in words")
         column = QVBoxLayout(self)

@@ -60,6 +60,7 @@ class Preview(QTextBrowser):
                 form.setFontWeight(QFont.Weight.DemiBold)
                 cursor.mergeCharFormat(form)
             block = block.next()
+        self.moveCursor(QTextCursor.MoveOperation.Start)
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
         """A picture of the folder, or nothing: no other file and no address is ever read."""
