@@ -71,7 +71,7 @@ def load_matrix(inspection: Inspection) -> ExpressionMatrix:
     values = table.values[:, [place[name] for name in inspection.samples.samples]].T
     symbols = table.gene_symbols
     if not any(symbols):
-        beside = [Path(file.path) for file in inspection.files if file.role == "annotation"]
+        beside = [Path(file.path) for file in inspection.files if file.role in ("annotation", "family_soft")]
         symbols = symbols_for(table.gene_ids, beside) or symbols
     names = list(inspection.samples.samples)
     return ExpressionMatrix(np.ascontiguousarray(values), names, table.gene_ids, symbols, table.value_type)

@@ -149,6 +149,10 @@ def _by_content(path: Path) -> tuple[FileRole, Look]:
     text, _ = texts.decode(head[: head.rfind(b"\n") + 1] or head, name=path.name)
     if soft.is_series_matrix(text):
         return _series_matrix(path, empty)
+    if soft.is_platform_annotation(text):
+        texts.read_bytes(path)  # one that is cut off is said to be
+        empty.record = empty.record.model_copy(update={"why": "What GEO says of the platform's probes."})
+        return "annotation", empty
     if soft.is_soft(text):
         whole, _ = texts.decode(texts.read_bytes(path), name=path.name)
         empty.series = soft.read_family(whole)

@@ -73,6 +73,22 @@ def is_soft(head: str) -> bool:
     return bool(re.match(r"\ufeff?\^(DATABASE|SERIES|SAMPLE|PLATFORM|DATASET)\s*=", head))
 
 
+def is_platform_annotation(head: str) -> bool:
+    """GEO's own annotation of a platform (GPL….annot)."""
+    return bool(re.match(r"\ufeff?\^ANNOTATION\b", head, re.IGNORECASE))
+
+
+def platform_tables(text: str) -> list[list[list[str]]]:
+    """The probe tables of a SOFT family, platform or annotation file: rows of cells, the heading first."""
+    tables: list[list[list[str]]] = []
+    for part in re.split(r"(?m)^!platform_table_begin\s*$", text)[1:]:
+        body = re.split(r"(?m)^!platform_table_end\s*$", part, maxsplit=1)[0]
+        rows = [line.split("\t") for line in body.splitlines() if line]
+        if len(rows) > 1:
+            tables.append(rows)
+    return tables
+
+
 def split_characteristic(text: str) -> tuple[str, str]:
     """ "cell line: A549: clone 3" → ("cell line", "A549: clone 3"); without a key the key is ""."""
     key, mark, value = text.partition(":")
