@@ -191,6 +191,9 @@ def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
     columns = {"geo_accession": [s.accession for s in samples], "title": [s.title for s in samples]}
     for name, values in found.items():
         columns[label[name]] = [values.get(at, "") for at in range(len(samples))]
+    platforms = [s.platform for s in samples]
+    if len(set(platforms)) > 1 and all(platforms):  # sequenced on several machines: a batch
+        columns["platform"] = platforms
     sources = [s.source_name for s in samples]
     if len(set(sources)) > 1:
         columns["source_name"] = sources

@@ -15,7 +15,7 @@ from desktop.studios.omics.schema import Caution, Contrast, DesignProposal, Reas
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import Formula, model_matrix, numeric_factors, parse_formula, rank_of
-from desktop.studios.omics.steps.vocabulary import fold, vocabulary
+from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, vocabulary
 
 
 def propose_design(samples: SampleTable) -> DesignProposal:
@@ -206,13 +206,13 @@ def cautions_of(samples: SampleTable, proposal: DesignProposal) -> list[Caution]
     """What is weak in the groups that the samples suggest: few samples in a level, batches that change with them."""
     if proposal.groups is None:
         return []
-    sizes = samples.levels(proposal.groups)
+    sizes = {level: n for level, n in samples.levels(proposal.groups).items() if not is_missing_label(level) or n > 1}
     cautions: list[Caution] = []
     small = [f"{level} ({count})" for level, count in sizes.items() if count < 3]
     if small:
         text = f"Fewer than three samples of {proposal.groups} in {', '.join(small[:6])}: many true changes are missed."
         cautions.append(Caution(code="omics.few_replicates", text=text))
-    control = proposal.reference or next(iter(sizes))
+    control = proposal.reference or next(iter(samples.levels(proposal.groups)))
     found = factors_of(samples)
     for treated in sizes:
         contrast = Contrast(factor=proposal.groups, treated=treated, control=control)

@@ -141,6 +141,19 @@ def test_technical_replicates_are_seen_in_titles(tmp_path: Path) -> None:
     assert "omics.technical_replicates" in codes(inspect_data(folder), blocks=True)
 
 
+def test_several_sequencers_are_a_batch(tmp_path: Path) -> None:
+    titles = [f"{group}_rep{n % 3 + 1}" for n, group in enumerate(GROUPS)]
+    samples = [
+        Sample(f"GSM{9900 + at}", title, [f"treatment: {group}"], platform="GPL1" if at % 3 else "GPL2")
+        for at, (title, group) in enumerate(zip(titles, GROUPS, strict=True))
+    ]
+    folder = write_series(tmp_path, Series("GSE990003", samples))
+    write(folder / "suppl" / "GSE990003_counts.txt.gz", table_text(GENES, titles, COUNTS))
+    found = inspect_data(folder)
+    assert found.samples.factors["platform"] == ["GPL2", "GPL1", "GPL1"] * 2
+    assert found.proposal.formula == "~ platform + treatment"
+
+
 def test_an_age_that_is_not_known_is_not_adjusted_for(tmp_path: Path) -> None:
     text = rows(("sample", *NAMES), ("condition", *GROUPS), ("age", "30", "40", "NA", "35", "45", "50"))
     found = look(tmp_path, table_text(GENES, NAMES, COUNTS), text)
