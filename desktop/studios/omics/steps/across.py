@@ -19,7 +19,8 @@ from desktop.studios.omics.steps.mentions import Mention
 _GROUPS = r"(?:conditions?|groups?|levels?|treatments?|genotypes?|stages?|doses?|concentrations?|tissues?|strains?)"
 _TIME = r"(?:time(?:[ -]?(?:points?|courses?|series))?)"
 _ACROSS = re.compile(
-    rf"\b(?:across|throughout|among|amongst|between any(?: two)?(?: of)?|in any(?: of)?|at any(?: of)?|with|along|over)"
+    rf"\b(?:across|throughout|among|amongst|between any(?: two)?(?: of)?|in any(?: of)?|at any(?: of)?|along|over"
+    rf"|with(?=[\w\s]{{0,20}}\b(?:doses?|concentrations?|stages?|levels?|time)\b))"
     rf"\s+(?:all\s+|the\s+|these\s+|those\s+|three\s+|four\s+|five\s+|different\s+|several\s+)*+(?P<what>{_GROUPS}|{_TIME})\b"
     rf"|\b(?P<course>time[ -](?:course|series))\b|\b(?:anova|likelihood[- ]ratio|lrt|f[- ]test)\b",
     re.IGNORECASE,

@@ -33,6 +33,7 @@ from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import parse_formula
 from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
 from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.topics import refuse_unknown_topics
 from desktop.studios.omics.steps.vocabulary import is_missing_label
 
 _LONGEST = 2000  # characters of a question
@@ -269,7 +270,15 @@ def _differential(
         )
     else:
         found = factors_of(samples)
+        phrases = [(phrase.start, phrase.end) for phrase in sentence.phrases]
         across = find_across(sentence.question, samples, found, sentence.free(), inspection.proposal)
+        if said.wants_interaction(sentence.question):
+            across = None
+        if across is not None:
+            compared = across.contrast.factor
+            refuse_unknown_topics(
+                sentence.question, samples, found, sentence.mentions, compared, across.cautions, phrases
+            )
         if across is not None and only is not None and across.contrast.factor not in only:
             across = None
         comparison = across or find_comparison(
@@ -279,7 +288,7 @@ def _differential(
             sentence.free(),
             inspection.proposal,
             only,
-            [(phrase.start, phrase.end) for phrase in sentence.phrases],
+            phrases,
         )
         is_across = across is not None
     reasons += comparison.reasons
