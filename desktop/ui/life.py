@@ -62,6 +62,7 @@ class Life(QObject):
     async def live(self, given: Sequence[str]) -> int:
         """The whole life, on the running loop."""
         frame, app, loop = self.frame, self._app, asyncio.get_running_loop()
+        theme.apply_theme(app, theme.wish_of(frame.state.text("appearance")))
         self._done = loop.create_future()
         for data in given:
             frame.open_data(data)

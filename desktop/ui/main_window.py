@@ -56,7 +56,7 @@ def open_window(build: Build, argv: Sequence[str]) -> int:
         return 1
     state = WindowState(paths.home / "window.json")
     theme.apply_fonts(app)
-    theme.apply_theme(app, theme.wish_of(state.text("appearance")))
+    theme.apply_first_theme(app, theme.wish_of(state.text("appearance")))
     window = Window(state)
     opened: list[str] = list(given)
     app.fileOpened.connect(opened.append)

@@ -35,3 +35,4 @@ def test_the_bundled_dataset_has_its_title() -> None:
 def test_the_home_folder_is_a_tilde() -> None:
     assert home_words(f"{Path.home()}/runs/1") == "~/runs/1"
     assert home_words("/elsewhere/1") == "/elsewhere/1"
+    assert home_words(str(queries.sample_dataset().data)) == "comes with Benchtop: samples/airway/counts.csv.gz"

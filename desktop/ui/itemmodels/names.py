@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
+from desktop.core.paths import resources_dir
 from desktop.studios.omics import queries
 
 _SAYS_NOTHING = re.compile(
@@ -41,6 +42,9 @@ def says_nothing(name: str) -> bool:
 
 
 def home_words(place: str) -> str:
-    """A path as people write it: the home folder as ~."""
+    """A path as people write it: the home folder as ~, what comes with Benchtop as such."""
+    own = resources_dir()
+    if Path(place).is_relative_to(own):
+        return f"comes with Benchtop: {Path(place).relative_to(own).as_posix()}"
     home = str(Path.home())
     return f"~{place.removeprefix(home)}" if place == home or place.startswith(home.rstrip("/") + "/") else place

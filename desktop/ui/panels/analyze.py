@@ -115,17 +115,17 @@ class AnalyzePanel(Panel):
     def actions(self) -> dict[str, Callable[[], object]]:  # type: ignore[override]
         """Handlers of the commands that make sense now."""
         stack = self.setup.design.model.undo_stack
-        in_results = self.runs.is_in_front
+        in_results, in_setup = self.runs.is_in_front, self.pages.currentWidget() is self.setup
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
-            "ui.run": (not in_results and self.setup.can_run(), self.run),
+            "ui.run": (in_setup and self.setup.can_run(), self.run),
             "ui.stop": (bool(self._job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
             "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
             "ui.reveal_files": (self.runs.folder is not None, self.runs.reveal),
             "ui.find": (in_results, self._find),
-            "ui.undo": (not in_results and stack.canUndo(), stack.undo),
-            "ui.redo": (not in_results and stack.canRedo(), stack.redo),
+            "ui.undo": (in_setup and stack.canUndo(), stack.undo),
+            "ui.redo": (in_setup and stack.canRedo(), stack.redo),
         }
         return {key: act for key, (now, act) in possible.items() if now}
 

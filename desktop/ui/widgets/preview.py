@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFrame, QTextBrowser, QWidget
 _SUFFIXES = (".png", ".svg")
 _IMAGE_BYTES = 8 * 1024 * 1024
 _WIDEST = 640  # pixels of a picture
-_HEADINGS = {1: 1.35, 2: 1.15}  # level → size; Qt's own make a sentence fill the pane
+_HEADINGS = {1: 2, 2: 1}  # level → steps above the text, about a fifth each; Qt's own sentence fills the pane
 _FOOTNOTE = re.compile(r"^\[\^[\w-]+\]:.*(?:\n|$)|\[\^[\w-]+\]", re.MULTILINE)
 
 
@@ -45,6 +45,7 @@ class Preview(QTextBrowser):
     def _begin(self, folder: Path | None) -> None:
         self._folder = folder.resolve() if folder else None
         self.document().setDefaultFont(self.font())
+        self.document().setDefaultStyleSheet("td, th { padding: 3px 14px 3px 0; text-align: left }")
 
     def _settle(self) -> None:
         self.document().setDocumentMargin(16)
@@ -55,8 +56,7 @@ class Preview(QTextBrowser):
                 cursor = QTextCursor(block)
                 cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
                 form = QTextCharFormat()
-                form.setProperty(QTextCharFormat.Property.FontSizeAdjustment, 0)
-                form.setFontPointSize(self.font().pointSizeF() * _HEADINGS.get(level, 1.0))
+                form.setProperty(QTextCharFormat.Property.FontSizeAdjustment, _HEADINGS.get(level, 0))
                 form.setFontWeight(QFont.Weight.DemiBold)
                 cursor.mergeCharFormat(form)
             block = block.next()
