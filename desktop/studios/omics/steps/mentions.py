@@ -129,12 +129,17 @@ def _level_mentions(
         return found
     alike = _synonyms(level)
     letter = len(whole) == 1
+    share = level.rstrip("% ") if level.endswith("%") and is_number(level.rstrip("% ")) else ""
     for first in range(len(tokens)):
         for last in range(first, min(first + 6, len(tokens))):
             text = " ".join(token.text for token in tokens[first : last + 1])
             key = joined(text)
             strength = 0.0
-            if letter or is_number(level):
+            if share:  # "1%" is a level beside "21%" or "oxygen", never in "FDR 1%"
+                strength = _short_strength(tokens, first, last, factor, share)
+                if not strength and first == last and tokens[first].text == share:
+                    strength = _number_strength(tokens, first, [other.rstrip("% ") for other in levels])
+            elif letter or is_number(level):
                 strength = _short_strength(tokens, first, last, factor, level) or (2.5 if key in alike else 0.0)
                 if not strength and first == last and is_number(level) and tokens[first].text == level:
                     strength = _number_strength(tokens, first, levels)

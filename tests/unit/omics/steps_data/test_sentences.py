@@ -84,6 +84,8 @@ def look(factors: Factors) -> Inspection:
         ("Which genes differ between 10 and 0?", DOSE, "~ dose", "dose: 10 vs 0"),
         ("10 vs 1", DOSE, "~ dose", "dose: 10 vs 1"),
         ("2 vs 1", NUMBERED, "~ group", "group: 2 vs 1"),
+        ("1% vs 21% oxygen", groups("oxygen", "21%", "1%"), "~ oxygen", "oxygen: 1% vs 21%"),
+        ("What does fasting change?", groups("feeding", "fed", "fasted"), "~ feeding", "feeding: fasted vs fed"),
         (
             "Does the KO blunt the drug response?",
             TWO_BY_TWO,
@@ -167,6 +169,7 @@ def test_a_new_name_for_the_only_treated_group_is_said(question: str, factors: F
         ("What is different in Parkinson brains?", groups("diagnosis", "AD", "control")),
         ("Which genes does IL-6 induce?", groups("treatment", "none", "IL4")),
         ("male KO vs female WT", SEXES),
+        ("Which genes change at 5% FDR?", groups("serum", "5%", "10%", "20%")),
         ("tumor vs normal ignoring the rainfall", PAIRS),
         ("Which genes change over time in females?", groups("time", "0h", "6h", "24h")),
         ("Which genes change over time in Parkinson patients?", groups("time", "0h", "6h", "24h")),
