@@ -54,7 +54,6 @@ def run_window(argv: Sequence[str]) -> int:
     import os
     import sys
 
-    from desktop.cli.output import print_error
     from desktop.core.errors import AppError
 
     try:
@@ -62,14 +61,22 @@ def run_window(argv: Sequence[str]) -> int:
             raise AppError(
                 "There is no display to open a window on.", hint="benchtop --help shows what the command line can do."
             )
-        with _logging(Paths.default()) as redactor:
-            return _show_window(redactor, argv)
+        with contextlib.ExitStack() as stack:
+
+            def build_with_log() -> Workbench:  # after the first paint: logging takes 10 ms to import
+                return build(redactor=stack.enter_context(_logging(Paths.default())))
+
+            from desktop.ui.main_window import open_window
+
+            return open_window(build_with_log, list(argv))
     except OSError as fault:
         message = f"The data folder {Paths.default().home} cannot be used: {fault.strerror}."
         error = AppError(message, hint="Check its permissions, or set BENCHTOP_HOME to a folder you may write to.")
-        return print_error(error, as_json=False)
-    except AppError as error:
-        return print_error(error, as_json=False)
+    except AppError as fault:
+        error = fault
+    from desktop.cli.output import print_error  # not before the first paint: it brings rich
+
+    return print_error(error, as_json=False)
 
 
 def self_test() -> int:

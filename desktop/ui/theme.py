@@ -164,7 +164,7 @@ def apply_first_theme(app: QApplication, wish: SchemeWish) -> None:
     if wish != "system":
         apply_theme(app, wish)
     elif sys.platform not in ("darwin", "win32"):
-        app.setPalette(make_palette(dark=is_dark(app.style().standardPalette())))
+        app.setPalette(make_palette(dark=is_dark(app.palette())))  # still the platform's
 
 
 def apply_theme(app: QApplication, wish: SchemeWish = "system") -> None:
