@@ -347,7 +347,8 @@ def draw_sample_quality(quality: pd.DataFrame) -> Figure:
         axes.scatter(values, range(len(names)), c=colours, s=22, lw=0)
         axes.set_title(title, size=8.5)
         axes.grid(axis="y", lw=0.3, color=PALE)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(3 if column == "median_correlation" else 5))
+        axes.tick_params(axis="x", labelsize=8)
         if not np.isfinite(values).any():
             axes.text(0.5, 0.5, "not known: no reads", ha="center", color=GREY, transform=axes.transAxes, size=8)
             axes.set_xticks([])

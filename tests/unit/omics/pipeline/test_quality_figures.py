@@ -8,8 +8,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
-from desktop.studios.omics.steps.figures import draw_pca, draw_volcano, new_axes, place_labels, save_figure, shown
+from desktop.studios.omics.steps.figures import (
+    draw_pca,
+    draw_pvalue_histogram,
+    draw_sample_quality,
+    draw_top_genes,
+    draw_volcano,
+    new_axes,
+    place_labels,
+    save_figure,
+    shown,
+)
 from desktop.studios.omics.steps.quality import (
     clustered_order,
     gene_z_scores,
@@ -122,3 +133,56 @@ def test_names_from_data_are_never_markup_or_mathematics(tmp_path: Path) -> None
 def test_shown_is_one_short_printable_line() -> None:
     assert shown("a\nb\x1b[0m" + "x" * 50).isprintable()
     assert len(shown("x" * 50)) == 24
+
+
+def ticks_apart(axes: Axes, axis: str) -> bool:
+    """Whether the tick labels of an axis that are in sight do not touch each other."""
+    axes.figure.canvas.draw()
+    labels = axes.get_xticklabels() if axis == "x" else axes.get_yticklabels()
+    low, high = sorted(axes.get_xlim() if axis == "x" else axes.get_ylim())
+    place = 0 if axis == "x" else 1
+    boxes = [t.get_window_extent() for t in labels if t.get_text() and low <= t.get_position()[place] <= high]
+    return len(boxes) > 0 and not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_a_long_reading_stays_inside_the_picture() -> None:
+    figure = draw_pvalue_histogram(np.linspace(0, 1, 500), "A reading of many long words that goes on. " * 5)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    title = axes.title if axes.title.get_text() else axes._left_title
+    box, frame = title.get_window_extent(), figure.bbox
+    assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+    assert box.y1 <= frame.y1
+    assert box.y0 >= axes.get_window_extent().y1 - 1
+
+
+@pytest.mark.parametrize("likeness", [(0.98134, 0.98291), (0.2, 0.99), (0.99, 0.99)])
+def test_points_and_ticks_of_the_sample_checks_have_room(likeness: tuple[float, float]) -> None:
+    table = quality(some_counts())
+    table["median_correlation"] = np.linspace(*likeness, len(table))
+    figure = draw_sample_quality(table)
+    figure.canvas.draw()
+    for axes, column in zip(figure.axes, ("library_size", "genes_detected", "median_correlation"), strict=True):
+        assert ticks_apart(axes, "x")
+        points = axes.transData.transform(axes.collections[0].get_offsets())
+        frame = axes.get_window_extent()
+        assert points[:, 0].max() < frame.x1 - 4, column
+        assert points[:, 0].min() > frame.x0
+
+
+def test_sample_checks_of_values_without_reads_say_so() -> None:
+    values = np.log2(some_counts() + 1.0)
+    table = sample_quality(values, values, np.full(6, np.nan), [f"s{k}" for k in range(6)])
+    assert table["library_size"].isna().all()
+    assert not table["is_outlier"].any()
+    figure = draw_sample_quality(table)
+    assert [axes.texts[0].get_text() for axes in figure.axes[:2]] == ["not known: no reads"] * 2
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("spread", [1.02, 1.5, 12.0, 3e4])
+def test_ticks_of_the_small_panels_do_not_overlap(spread: float, is_log: bool) -> None:
+    values = np.geomspace(100.0, 100.0 * spread, 6)[:, None] * np.array([[1.0, 7.0, 900.0, 0.02]])
+    figure = draw_top_genes(values, list("abcd"), ["x"] * 3 + ["y"] * 3, None, "arm", "log2 values", is_log=is_log)
+    for axes in figure.axes:
+        assert ticks_apart(axes, "y")
