@@ -79,7 +79,7 @@ def loop(qapp: QApplication) -> Iterator[qasync.QEventLoop]:
 @pytest.fixture
 def run(loop: qasync.QEventLoop) -> Run[Any]:
     """Run a coroutine on Qt's loop to its end, as the window does."""
-    return lambda work: loop.run_until_complete(asyncio.wait_for(work, 60))
+    return lambda work: loop.run_until_complete(asyncio.wait_for(work, 240))
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def close_frame(made: Frame, run: Run[Any]) -> None:
     run(close())
 
 
-async def until(condition: Callable[[], object], what: str = "the condition", limit_s: float = 30) -> None:
+async def until(condition: Callable[[], object], what: str = "the condition", limit_s: float = 60) -> None:
     """Wait on Qt's loop until something is so."""
     end = time.monotonic() + limit_s
     while not condition():

@@ -123,7 +123,7 @@ def run_item(run: Any, marks: Marks, data: str = "") -> LibraryItem:
     named = data_title(data or run.source, run.accession, run.source)
     about = run.title.removeprefix(f"{run.source}: ") if run.source else run.title
     summary: dict[str, Any] = dict(run.summary)
-    facts = [("Question", run.question), ("Answer", run.headline), ("Data", home_words(data or run.source))]
+    facts = [("Compared", about), ("Answer", run.headline), ("Data", home_words(data or run.source))]
     numbers = {"n_genes": "Genes", "n_tested": "Tested", "n_significant": "Significant", "up": "Up", "down": "Down"}
     facts += [(words, f"{summary[name]:,}") for name, words in numbers.items() if isinstance(summary.get(name), int)]
     facts.append(("Folder", home_words(run.out_dir)))

@@ -87,7 +87,9 @@ class ActivityPanel(Panel):
         bridge.start(self._load())
 
     async def _load(self) -> None:
-        self.model.load(await self._bridge.read(self._bridge.workbench.runtime.jobs))
+        stored = {job.id: job for job in await self._bridge.read(self._bridge.workbench.runtime.jobs)}
+        heard = {job.id: job for job in map(self.model.job, range(self.model.rowCount()))}
+        self.model.load((stored | heard).values())  # what was heard meanwhile is newer
         self._count()
 
     # ---- what the frame asks ------------------------------------------------------------------------------------

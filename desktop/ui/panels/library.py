@@ -44,6 +44,7 @@ class LibraryPanel(Panel):
         self._undo = QUndoStack(self)
         self._details: tuple[str, Details] = ("", Details())
         self._recalled, self._was_loaded = "", False
+        self._turn = 0
         self.list = LibraryList()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -69,7 +70,12 @@ class LibraryPanel(Panel):
     # ---- reading ------------------------------------------------------------------------------------------------
 
     async def _load(self) -> None:
-        self.list.load(await self._bridge.read(self._read))
+        self._turn += 1
+        turn = self._turn
+        items = await self._bridge.read(self._read)
+        if turn != self._turn:
+            return  # two threads read: the older answer may come last
+        self.list.load(items)
         if not self._was_loaded and self.list.model.items:
             self._was_loaded = True
             self.list.select({self._recalled})
