@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,30 @@ _ENSEMBL = re.compile(r"ENSG\d{11}(?!\d)")
 _HUMAN = ("homo sapiens", "human", "9606")
 
 
-@dataclass(frozen=True, slots=True)
 class HumanGenes:
-    """Every human gene of the release; the maps give row numbers."""
+    """Every human gene of the release. The maps give row numbers; each is made when it is first asked."""
 
-    entrez: list[str]
-    symbol: list[str]
-    of_entrez: dict[str, list[int]]
-    of_ensembl: dict[str, list[int]]
-    of_symbol: dict[str, list[int]]
-    of_alias: dict[str, list[int]]
+    def __init__(self, lines: Sequence[str]) -> None:
+        columns = list(zip(*(line.split("\t") for line in lines), strict=True))
+        self.entrez: list[str] = list(columns[0])
+        self.symbol: list[str] = list(columns[1])
+        self._ensembl, self._aliases = columns[2], columns[3]
+
+    @cached_property
+    def of_entrez(self) -> dict[str, list[int]]:
+        return _rows_of(self.entrez)
+
+    @cached_property
+    def of_ensembl(self) -> dict[str, list[int]]:
+        return _rows_of(self._ensembl)
+
+    @cached_property
+    def of_symbol(self) -> dict[str, list[int]]:
+        return _rows_of(self.symbol)
+
+    @cached_property
+    def of_alias(self) -> dict[str, list[int]]:
+        return _rows_of(self._aliases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +72,7 @@ def release() -> dict[str, Any]:
 @cache
 def human_genes() -> HumanGenes:
     """The bundled table of genes."""
-    entrez, symbol = [], []
-    maps: tuple[dict[str, list[int]], ...] = ({}, {}, {}, {})
-    for row, line in enumerate(_lines("human_genes.tsv.gz")):
-        gene, name, ensembl, aliases = line.split("\t")
-        entrez.append(gene)
-        symbol.append(name)
-        for found, keys in zip(maps, ([gene], ensembl.split(), [name] if name else [], aliases.split()), strict=True):
-            for key in keys:
-                found.setdefault(key, []).append(row)
-    return HumanGenes(entrez, symbol, *maps)
+    return HumanGenes(_lines("human_genes.tsv.gz"))
 
 
 def map_genes(
@@ -134,7 +139,7 @@ def write_gene_sets(
     lines = []
     table = [line.split("\t") for line in _lines("human_go.tsv.gz")]
     ends = np.cumsum([0] + [row[3].count(" ") + 1 for row in table])
-    gaps = np.array(" ".join(row[3] for row in table).split(), dtype=np.int64)
+    gaps = np.fromstring(" ".join(row[3] for row in table), dtype=np.int64, sep=" ")
     for (set_id, collection, name, _), start, end in zip(table, ends[:-1], ends[1:], strict=True):
         members = np.cumsum(gaps[start:end])
         collections.setdefault(collection, np.zeros(len(entrez), dtype=bool))[members] = True
@@ -143,7 +148,10 @@ def write_gene_sets(
             lines.append("\t".join([set_id, f"{collection} {name}", *entrez[here]]))
     if not lines:
         return SetsWritten(skipped=f"no gene set has {MIN_GENES} or more of the genes in this table")
-    said = [" ".join(name for name in sorted(collections) if collections[name][row]) for row in range(len(entrez))]
+    said = {
+        int(row): " ".join(name for name in sorted(collections) if collections[name][row])
+        for row in np.flatnonzero(is_here)
+    }
     _write_map(folder / GENE_MAP, ids, found, ways, said)
     _write_gzip(folder / GENE_SETS, "\n".join(lines) + "\n")
     known = release()
@@ -151,7 +159,7 @@ def write_gene_sets(
     return SetsWritten(title=title)
 
 
-def _write_map(path: Path, ids: list[str], found: list[list[int]], ways: list[str], said: list[str]) -> None:
+def _write_map(path: Path, ids: list[str], found: list[list[int]], ways: list[str], said: dict[int, str]) -> None:
     import pandas as pd
 
     genes = human_genes()
@@ -171,10 +179,19 @@ def _write_map(path: Path, ids: list[str], found: list[list[int]], ways: list[st
 
 
 def _write_gzip(path: Path, text: str) -> None:
-    path.write_bytes(gzip.compress(text.encode("utf-8"), 6, mtime=0))
+    path.write_bytes(gzip.compress(text.encode("utf-8"), 4, mtime=0))
 
 
 def _lines(name: str) -> list[str]:
     """The lines of a bundled table below its header."""
     with gzip.open(resources_dir() / "genesets" / name, "rt", encoding="utf-8", newline="") as file:
         return file.read().rstrip("\n").split("\n")[1:]
+
+
+def _rows_of(cells: Sequence[str]) -> dict[str, list[int]]:
+    """Name -> the rows in whose cell it stands; a cell may hold several."""
+    found: dict[str, list[int]] = {}
+    for row, cell in enumerate(cells):
+        for name in cell.split():
+            found.setdefault(name, []).append(row)
+    return found

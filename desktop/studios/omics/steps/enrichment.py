@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 MIN_SET, MAX_SET = 10, 500  # genes of a set that were tested; smaller ones have no power, larger ones say little
-N_PERMUTATIONS = 5000
+N_PERMUTATIONS = 4000
 SEED = 20220701
 MIN_P = 1e-10  # of the ranked test
 OVERLAP_COLUMNS = ["row", "hits", "study_size", "set_size", "universe_size", "fold_enrichment", "pvalue", "padj"]
@@ -52,13 +52,13 @@ def read_gene_sets(path: Path, gene_map: pd.DataFrame) -> GeneSets:
     """
     once = gene_map.drop_duplicates("entrez")
     genes = once["entrez"].to_numpy(dtype=str)
-    column_of = {gene: column for column, gene in enumerate(genes)}
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file]
-    columns = [[column_of[gene] for gene in row[2:] if gene in column_of] for row in rows]
-    ends = np.cumsum([0] + [len(found) for found in columns])
-    flat = np.array([column for found in columns for column in found], dtype=np.int64)
-    members = csr_matrix((np.ones(len(flat)), flat, ends), shape=(len(rows), len(genes)))
+    column = pd.Index(genes).get_indexer(pd.Index([gene for row in rows for gene in row[2:]], dtype=object))
+    row_of = np.repeat(np.arange(len(rows)), [len(row) - 2 for row in rows])[column >= 0]
+    column = column[column >= 0]
+    members = csr_matrix((np.ones(len(column)), (row_of, column)), shape=(len(rows), len(genes)))
+    members.data[:] = 1.0  # a gene named twice counts once
     collections = np.array([row[1].split(" ", 1)[0] for row in rows], dtype=str)
     said = [set(text.split()) for text in once["collections"]]
     return GeneSets(
@@ -259,13 +259,15 @@ def representatives(hits: list[Integers]) -> Integers:
     flat = np.concatenate(hits)
     held = csr_matrix((np.ones(len(flat)), flat, ends), shape=(len(hits), int(flat.max(initial=0)) + 1))
     size = np.diff(ends)
+    shared = (held @ held.T).tocsr()
     result = np.arange(len(hits))
     for one in range(len(hits)):
         if result[one] != one:
             continue
-        shared = np.asarray((held[one + 1 :] @ held[one].T).todense()).ravel()
-        alike = shared >= MIN_JACCARD * (size[one] + size[one + 1 :] - shared)
-        later = one + 1 + np.flatnonzero(alike & (shared > 0))
+        row = slice(shared.indptr[one], shared.indptr[one + 1])
+        other, n_shared = shared.indices[row], shared.data[row]
+        alike = n_shared >= MIN_JACCARD * (size[one] + size[other] - n_shared)
+        later = other[alike & (other > one)]
         result[later[result[later] == later]] = one
     return result
 
@@ -319,7 +321,8 @@ def find_enriched(
             "n_annotated": {name: int((study & held).sum()) for name, held in sets.is_annotated.items()},
         }
         table = over_representation(sets, universe, study)
-        hits = [_columns(sets, row)[study[_columns(sets, row)]] for row in table["row"].astype(int)]
+        held = [_columns(sets, row) for row in table["row"].astype(int)]
+        hits = [columns[study[columns]] for columns in held]
         table = _described(table, sets, hits, labels, alpha)
         table.insert(0, "direction", direction)
         table["key"] = [f"{direction} {one}" for one in table["set_id"]]
@@ -331,13 +334,14 @@ def find_enriched(
     stat[column[by_reads]] = pairs["stat"].to_numpy()[by_reads]  # the last written is the one with the most reads
     ranked, order = ranked_enrichment(sets, stat)
     leading = []
+    place: Integers = np.full(len(universe), len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
     for row, n_leading, score in zip(
         ranked["row"].astype(int), ranked["leading"].astype(int), ranked["es"], strict=True
     ):
-        held = np.zeros(len(universe), dtype=bool)
-        held[_columns(sets, row)] = True
-        inside = order[held[order]]
-        leading.append(inside[:n_leading] if score >= 0 else inside[::-1][:n_leading])
+        inside = np.sort(place[_columns(sets, row)])
+        inside = inside[: np.searchsorted(inside, len(order))]
+        leading.append(order[inside[:n_leading] if score >= 0 else inside[::-1][:n_leading]])
     ranked = _described(ranked, sets, leading, labels, alpha).rename(columns={"leading": "leading_edge"})
     _count(counts, "ranked", ranked, alpha)
     counts |= {"n_ranked": len(order), "n_permutations": N_PERMUTATIONS, "seed": SEED}
