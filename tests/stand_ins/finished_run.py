@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from desktop.core.ports import Verdict
+from desktop.studios.omics.gene_sets import SetsWritten, write_gene_sets
 from desktop.studios.omics.run_folder import open_run_folder
 from desktop.studios.omics.run_parts import RunFacts, finish
 from desktop.studios.omics.schema import Contrast, Plan, RunIsolation, SampleTable
@@ -51,8 +52,9 @@ def finished_run(
     gene_ids: list[str] | None = None,
     gene_symbols: list[str] | None = None,
     cautions: list[str] | None = None,
+    organism: str | None = None,
 ) -> Path:
-    """Make and publish a run at `where`; returns it."""
+    """Make and publish a run at `where`; returns it. With an organism, gene sets are looked for by symbol."""
     folder = open_run_folder(where, "0123456789ab", where.parent / "scratch")
     n_genes = values.shape[1]
     write_counts(
@@ -63,7 +65,11 @@ def finished_run(
         samples.samples,
     )
     write_samples(folder.inputs, samples)
-    script = to_script(plan, samples).encode()
+    sets = SetsWritten()
+    if organism is not None:
+        names, has_reads = gene_symbols or [], np.asarray(values.any(axis=0))
+        sets = write_gene_sets(folder.inputs, gene_ids or [], names, has_reads, id_type="symbol", organism=organism)
+    script = to_script(plan, samples, gene_sets=sets.title, no_gene_sets=sets.skipped).encode()
     (folder.inputs / "analysis.py").write_bytes(script)
     folder.outputs.mkdir()
     done = subprocess.run(

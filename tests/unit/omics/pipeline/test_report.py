@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from desktop.studios.omics.gene_sets import human_genes
 from desktop.studios.omics.results import load_run
 from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
 
@@ -65,10 +66,51 @@ def look_up(run: Path, file: str, where: str) -> float:
     return float(value)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["no gene sets", "gene sets", "mouse"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("report") / "run"
-    return finished_run(where, some_counts(), two_groups(), drug_plan(alpha=0.1), cautions=["Few samples."])
+    plan, cautions = drug_plan(alpha=0.1), ["Few samples."]
+    if request.param == "no gene sets":
+        return finished_run(where, some_counts(), two_groups(), plan, cautions=cautions)
+    symbols = immune_genes_first(400)
+    organism = "Mus musculus" if request.param == "mouse" else "Homo sapiens"
+    return finished_run(
+        where,
+        some_counts(),
+        two_groups(),
+        plan,
+        cautions=cautions,
+        gene_ids=symbols,
+        gene_symbols=symbols,
+        organism=organism,
+    )
+
+
+def immune_genes_first(n_genes: int) -> list[str]:
+    """Human symbols of which the first 60 are, like the genes that change in `some_counts`, of one kind."""
+    genes = human_genes()
+    symbols = [name for name in genes.symbol[:18_000] if len(genes.of_symbol[name]) == 1]
+    alike = [name for name in symbols if name.startswith(("CCL", "CXCL", "IL", "TNFSF"))][:60]
+    return [*alike, *[name for name in symbols if name not in alike][::40][: n_genes - 60]]
+
+
+def test_gene_sets_are_told_or_the_reason_why_not(run: Path) -> None:
+    page, manifest = (run / "report.html").read_text(), json.loads((run / "manifest.json").read_text())
+    told = json.loads((run / "summary.json").read_text())["enrichment"]
+    if "gene_sets" in told:
+        assert manifest["gene_sets"] == told["gene_sets"]
+        assert told["gene_sets"] in page
+        table = pd.read_csv(run / "enrichment.csv", keep_default_na=False)
+        found = table[(table["direction"] == "up") & (table["padj"].astype(float) < 0.1)]
+        assert len(found)
+        assert found["set_id"].iloc[0] in page
+        assert {"enrichment.svg", "enrichment_ranked.svg"} <= {path.name for path in (run / "figures").iterdir()}
+        assert {file for _, file, _, _ in Page(page).numbers} >= {"enrichment.csv", "summary.json"}
+    else:
+        assert not (run / "enrichment.csv").exists()
+        assert manifest["gene_sets"] == ""
+        assert ("Gene sets were not tested" in page) == bool(told["skipped"])
+        assert ("Mus musculus" in page) == bool(told["skipped"])
 
 
 def test_every_number_stands_where_it_says(run: Path) -> None:
