@@ -102,6 +102,7 @@ class Life(QObject):
         bridge, frame = self.frame.bridge, self.frame
         bridge.attach(workbench)
         bridge.settingsChanged.connect(self._on_settings)
+        await bridge.read(workbench.settings.fields)  # each section is checked when it is first asked for
         self._on_settings(workbench.settings.fault)
         for told in workbench.store.notices:
             frame.banner.queue_notice(Notice(told.message, told.hint, "warning", details=told.code))

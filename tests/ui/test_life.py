@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QEvent, Qt, QUrl
 from PySide6.QtGui import QFileOpenEvent
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QToolButton
 
 from desktop import app as composition
 from desktop import studios
@@ -22,6 +22,7 @@ from desktop.ui.first_paint import Window
 from desktop.ui.life import Life
 from desktop.ui.main_window import Application
 from desktop.ui.single_instance import Instance
+from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.window_state import WindowState
 from desktop.workers.workbench import Workbench
 from tests.ui.conftest import Run, until
@@ -201,3 +202,25 @@ def test_the_appearance_setting_is_obeyed(qapp: Application, run: Run[Any], home
         life.frame.actions["ui.quit"].trigger()
 
     assert run(lived(qapp, home, scenario)) == 0
+
+
+def test_what_is_wrong_at_the_start_is_told_one_after_the_other(qapp: Application, run: Run[Any], home: Path) -> None:
+    home.mkdir()
+    (home / "config.yaml").write_text("general:\n  thme: dark\n", encoding="utf-8")
+
+    async def scenario(life: Life) -> None:
+        banner = life.frame.banner
+        await until(lambda: "line 2" in banner.notice.text, "the fault of the settings file")
+        banner.queue_notice(Notice("The store was restored.", tone="warning"))
+        assert "line 2" in banner.notice.text
+        button(banner, "Close this notice").click()
+        assert banner.notice.text == "The store was restored."
+        button(banner, "Close this notice").click()
+        assert banner.isHidden()
+        life.frame.actions["ui.quit"].trigger()
+
+    assert run(lived(qapp, home, scenario)) == 0
+
+
+def button(banner: Banner, name: str) -> QToolButton:
+    return next(one for one in banner.findChildren(QToolButton) if one.accessibleName() == name)
