@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from desktop.studios.omics.steps.moderated_t import (
     fit_intensities,
     fit_prior,
+    moderated_f_test,
     moderated_t_test,
+    share_of_trend,
     within_block_correlation,
 )
 
@@ -104,3 +106,47 @@ def test_block_correlation_is_found_and_used() -> None:
 def test_no_residual_degrees_of_freedom_is_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="residual"):
         fit_intensities(values, pd.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]}))
+
+
+def test_f_of_one_coefficient_is_the_square_of_its_t() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(8, 0.4, (8, 200))
+    design = pd.DataFrame({"one": 1.0, "block": [0.0, 1.0] * 4, "arm": [0.0] * 4 + [1.0] * 4})
+    fit = fit_intensities(values, design)
+    t = moderated_t_test(fit, np.array([0.0, 0.0, 1.0]))
+    f = moderated_f_test(fit, design[["one", "block"]])
+    np.testing.assert_allclose(f["stat"], t["stat"] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(f["pvalue"], t["pvalue"], rtol=1e-9)
+    np.testing.assert_allclose(f["padj"], t["padj"], rtol=1e-9)
+
+
+def test_f_of_three_groups_does_not_depend_on_the_reference() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal(8, 0.4, (9, 150))
+    values[3, 5] = np.nan
+    group = np.repeat([0, 1, 2], 3)
+    found = []
+    for reference in (0, 2):
+        columns = {"one": np.ones(9)} | {f"g{k}": (group == k).astype(float) for k in range(3) if k != reference}
+        design = pd.DataFrame(columns)
+        found.append(moderated_f_test(fit_intensities(values, design), design[["one"]])["stat"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-8)
+
+
+def test_a_reduced_design_that_is_no_part_of_the_full_one_is_refused() -> None:
+    design = pd.DataFrame({"one": 1.0, "arm": [0.0, 0.0, 1.0, 1.0]})
+    fit = fit_intensities(np.random.default_rng(0).normal(size=(4, 20)), design)
+    with pytest.raises(ValueError, match="not part"):
+        moderated_f_test(fit, pd.DataFrame({"other": [0.0, 1.0, 0.0, 1.0]}))
+
+
+def test_the_share_of_the_trend_tells_flat_from_falling_variance() -> None:
+    rng = np.random.default_rng(1)
+    mean = rng.uniform(4, 14, 5000)
+    design = pd.DataFrame({"one": 1.0, "arm": [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]})
+    flat = mean + rng.normal(0, 0.3, (6, 5000))
+    falling = mean + rng.normal(0, 1, (6, 5000)) * np.exp(-0.3 * (mean - 4))
+    uneven = mean + rng.normal(0, 1, (6, 5000)) * np.sqrt(4 / rng.chisquare(4, 5000))
+    assert share_of_trend(fit_intensities(uneven, design)) < 0.1
+    assert share_of_trend(fit_intensities(falling, design)) > 0.8
+    assert 0 <= share_of_trend(fit_intensities(flat, design)) <= 1
