@@ -127,7 +127,8 @@ class JobRuntime:
         """The named steps of a job that ended, in order, with the seconds each took. The latest may follow a little
         after the job's end."""
         spans = read_trace(self._store, job_id)
-        return [(one.name.removeprefix("step."), one.duration_us / 1e6) for one in spans if one.name.startswith("step.")]
+        steps = [one for one in spans if one.name.startswith("step.")]
+        return [(one.name.removeprefix("step."), one.duration_us / 1e6) for one in steps]
 
     def wait(self, job_id: str, timeout_s: float | None = None) -> JobRecord:
         """Block until the job has ended; StillRunningError when it takes longer. Not for the GUI thread."""
