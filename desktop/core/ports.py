@@ -118,9 +118,9 @@ class RunOutcome:
 class Sandbox(Protocol):
     """Checks and runs scripts nobody has to trust."""
 
-    @staticmethod
-    def check(source: bytes) -> Verdict:
-        """What the policy says; never raises, whatever the bytes. A module-level function: `ctx.cpu` can take it."""
+    @property
+    def check(self) -> Callable[[bytes], Verdict]:
+        """What the policy says of bytes; never raises. A module-level function: `ctx.cpu` can take it."""
 
     async def choose(self, wish: IsolationWish, origin: Origin) -> IsolationChoice:
         """The isolation a run would get now. Raises NoSandboxError when there is none this origin may use."""
