@@ -60,13 +60,15 @@ class Bench:
 
 async def overhead(bench: Bench, warm: int, n: int) -> tuple[float, float]:
     service = bench.service(warm)
-    await service.warm_up(LIMITS)
+    if warm:
+        service.stay_warm()
+        await service.warm_up(LIMITS)
     times = []
     for _ in range(n):
         outcome, took = await bench.run(service, "open('a', 'w').write('x')")
         assert outcome.status == "ok", outcome
         times.append(took)
-        await asyncio.sleep(0.8 if warm else 0)  # a person's second run, not a loop's
+        await asyncio.sleep(1.5 if warm else 0)  # a person's second run, not a loop's
     await service.aclose()
     times.sort()
     return statistics.median(times), times[int(0.95 * (len(times) - 1))]

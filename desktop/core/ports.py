@@ -115,6 +115,15 @@ class RunOutcome:
     log_truncated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ProofStep:
+    """One thing that was tried on the sandbox and must not have worked."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
 class Sandbox(Protocol):
     """Checks and runs scripts nobody has to trust."""
 
@@ -127,6 +136,23 @@ class Sandbox(Protocol):
 
     async def run(self, spec: RunSpec, *, on_line: Callable[[str], None]) -> RunOutcome:
         """Run to the end; `on_line` gets each log line as it comes. Cancel the task to kill the run at once."""
+
+    def stay_warm(self) -> None:
+        """Keep something ready between runs, so that the next starts at once: for a window, not for one command."""
+
+    async def aclose(self) -> None:
+        """Release what was kept ready, and wait until what past runs used is gone."""
+
+    async def status(self) -> dict[str, Any]:
+        """What is in force and what is missing, as JSON values; see `benchtop sandbox status --json`."""
+
+    async def build_image(self, *, base: str = "", on_line: Callable[[str], None]) -> str:
+        """Build the image scripts run in; returns its id. Raises NoSandboxError, RunFailedError."""
+
+    async def self_test(
+        self, wish: IsolationWish = "auto", *, on_step: Callable[[ProofStep], None] | None = None
+    ) -> tuple[IsolationChoice, list[ProofStep]]:
+        """Try on this machine what must not work; every step must have passed. Raises NoSandboxError."""
 
 
 # ---- net ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import psutil
 from desktop.core.ports import IsolationChoice, Limits, RunOutcome, RunSpec, RunStatus
 from desktop.sandbox.cgroup import Cgroup
 from desktop.sandbox.logtap import LogTap
-from desktop.sandbox.outputs import Collected, collect_folder
+from desktop.sandbox.outputs import collect_folder
 from desktop.sandbox.staging import stage_input
 
 _WATCH_S = 0.1
@@ -203,9 +203,7 @@ async def _run(
         status = "out_of_memory"
     elif exit_code == 0 and not watch.is_over_output:
         status = "ok"
-    collected = Collected()
-    if status in ("ok", "failed"):
-        collected = await asyncio.to_thread(collect_folder, work.output, run.output_dir, run.limits)
+    collected = await asyncio.to_thread(collect_folder, work.output, run.output_dir, run.limits)
     return RunOutcome(
         status=status,
         exit_code=None if is_timeout else exit_code,

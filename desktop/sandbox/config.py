@@ -15,7 +15,11 @@ class SandboxSettings(BaseModel):
     )
     image: str = Field("benchtop-sandbox:1", title="Image", description="The image scripts run in.")
     warm: int = Field(
-        0, ge=0, le=4, title="Warm containers", description="Containers kept ready, so that a run starts at once."
+        1,
+        ge=0,
+        le=4,
+        title="Warm containers",
+        description="Containers kept ready after a run while the window is open, so that the next starts at once.",
     )
     python: str = Field(
         "",

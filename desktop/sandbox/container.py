@@ -5,10 +5,13 @@ Only data: what the engine is told. Who finds the engine is `engine`, who runs i
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from desktop.core.paths import resources_dir
 from desktop.core.ports import Limits
 
 MIB = 1 << 20
@@ -29,6 +32,24 @@ ENVIRONMENT = {
 }  # the same in every isolation, so that numbers are equal to the byte
 
 
+LAUNCHER_MARK, CONTENT_MARK = f"{LABEL}.launcher", f"{LABEL}.content"
+
+
+@functools.cache
+def image_marks() -> dict[str, str]:
+    """Labels that say what an image was built from, so that one of an older Benchtop is known.
+
+    The launcher's, because runs depend on its words; the content's, because numbers depend on the packages.
+    """
+    folder = resources_dir() / "sandbox"
+
+    def mark(*names: str) -> str:
+        return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in names)).hexdigest()[:16]
+
+    content = ("Dockerfile", "requirements.txt", "policy.yaml", "policy-names.json")
+    return {LAUNCHER_MARK: mark("launch.py"), CONTENT_MARK: mark(*content)}
+
+
 def launch_word(limits: Mapping[str, int]) -> str:
     """The launcher's LIMITS as the one word it reads."""
     return ",".join(f"{key}={int(value)}" for key, value in limits.items())
@@ -39,7 +60,7 @@ class ContainerSpec:
     """What one container is. Sizes in bytes unless named otherwise; each field has a test that fails without it."""
 
     image: str
-    input_dir: str = ""  # on the host; shown at /input
+    input_volume: str = ""  # name of the volume shown at /input: copies, so that no path of the host shows inside
     output_volume: str = ""  # name of the sized volume shown at /output
     output_bytes: int | None = 256 * MIB
     output_entries: int | None = 2000
@@ -106,7 +127,7 @@ class ContainerSpec:
             "ulimits": [Ulimit(name=n, soft=v, hard=v) for n, v in limits.items() if v is not None],
             "log_config": LogConfig(type="none"),
             "mounts": [
-                Mount("/input", self.input_dir, type="bind", read_only=self.input_read_only),
+                Mount("/input", self.input_volume, type="volume", read_only=self.input_read_only, no_copy=True),
                 Mount("/output", self.output_volume, type="volume", no_copy=True),
             ],
             "binds": list(self.extra_binds),
@@ -122,6 +143,21 @@ class ContainerSpec:
         if self.pid_namespace is not None:
             config["pid_mode"] = self.pid_namespace
         return config
+
+    def filler_config(self) -> dict[str, Any]:
+        """The same for the container that only writes the input volume; no script ever runs in it."""
+        from docker.types import LogConfig, Mount
+
+        return {
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+            "mem_limit": 128 * MIB,
+            "pids_limit": 8,
+            "log_config": LogConfig(type="none"),
+            "mounts": [Mount("/input", self.input_volume, type="volume", no_copy=True)],
+        }
 
     def launch_limits(self) -> dict[str, int]:
         """What the launcher inside adds."""

@@ -1,7 +1,8 @@
 """Runs a script in a hardened container, over the Docker SDK.
 
-A container is made, its process 1 only holds it open; the script is a second process the engine starts in it, so its
-exit code comes from the engine, and the sized output volume can be read, paused, while the container still lives.
+A container is made, its process 1 only holds it open; the script is a second process the engine starts in it (see
+`execution`), so its exit code comes from the engine, and the sized output volume can be read, paused, while the
+container still lives. The input is copied into a volume that the container sees read-only.
 The wall clock is ours. Every container and volume carries labels by which a later start finds what a crash left.
 """
 
@@ -12,9 +13,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import shutil
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,28 +23,19 @@ from typing import Any
 import docker
 import docker.errors
 import psutil
-import requests
-import urllib3
-from docker.utils.socket import frames_iter
 
 from desktop.core.errors import NoSandboxError
 from desktop.core.ports import IsolationChoice, RunOutcome, RunSpec, RunStatus
-from desktop.sandbox.container import LABEL, LAUNCHER, ContainerSpec, launch_word
+from desktop.sandbox.container import LABEL, LAUNCHER_MARK, ContainerSpec, image_marks, launch_word
 from desktop.sandbox.engine import Engine
+from desktop.sandbox.execution import PYTHON, Ended, EngineLostError, EngineTrouble, Execution, Lost
+from desktop.sandbox.filling import Filling
 from desktop.sandbox.logtap import LogTap
 from desktop.sandbox.outputs import Collected, collect_tar
-from desktop.sandbox.staging import stage_input
 
 _log = logging.getLogger(__name__)
-_PYTHON = ["python", "-I", "-S", "-B", LAUNCHER]
-_SCRIPT = ["python", "-I", "-B", "-u", "/input/analysis.py"]
-_Lost = (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
-EngineTrouble = (*_Lost, OSError)
+_FILLER = "-in"
 _in_use: set[str] = set()  # names of this process's open containers; set operations are atomic
-
-
-class _EngineLostError(Exception):
-    """The engine went away under a run."""
 
 
 def owner_mark() -> str:
@@ -70,22 +59,12 @@ def home_mark(home: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A started container whose input folder is still empty. Used once."""
+    """A started container with no input yet, and the interpreter that waits in it. Used once."""
 
-    container: str
-    volume: str
-    folder: Path
+    name: str  # of the container and its output volume; the input volume and its filler are called name-in
     spec: ContainerSpec
-
-    @property
-    def input_dir(self) -> Path:
-        return self.folder / "input"
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    exit_code: int | None
-    is_oom: bool
+    filling: Filling
+    execution: Execution
 
 
 class DockerSandbox:
@@ -105,33 +84,42 @@ class DockerSandbox:
             client.close()
 
     def image_facts(self, image: str) -> dict[str, str] | None:
-        """What is known of an image: its id and architecture; None when the engine has no such image."""
+        """What is known of an image: id, architecture, and `age`; None when the engine has no such image.
+
+        age is "" for an image of this Benchtop, "older" for one with other packages, and "unusable" for one whose
+        launcher is not this Benchtop's.
+        """
         try:
             with self._client(10) as client:
                 found = client.inspect_image(image)  # type: ignore[no-untyped-call]
         except EngineTrouble:
             return None
-        return {"image_id": str(found["Id"])[:19], "architecture": str(found["Architecture"])}
+        labels, wanted = (found.get("Config") or {}).get("Labels") or {}, image_marks()
+        age = "" if wanted.items() <= labels.items() else "older"
+        if labels.get(LAUNCHER_MARK) != wanted[LAUNCHER_MARK]:
+            age = "unusable"
+        return {"image_id": str(found["Id"])[:19], "architecture": str(found["Architecture"]), "age": age}
 
     # ---- containers ------------------------------------------------------------------------------------------------
 
-    def open_slot(self, spec: ContainerSpec) -> Slot:
-        """Make and start a container with an empty input folder. Blocks about 0.2 s; leaves nothing when it fails."""
-        mark = uuid.uuid4().hex[:12]
-        name = f"benchtop-{mark}"
-        folder = self._scratch / f"slot-{mark}"
-        (folder / "input").mkdir(parents=True)
-        folder.chmod(0o755)
-        spec = replace(spec, input_dir=str(folder / "input"), output_volume=name)
+    def open_slot(self, spec: ContainerSpec, *, is_ahead: bool = False) -> Slot:
+        """Make and start a container whose interpreter waits. Blocks about 0.3 s; leaves nothing when it fails.
+
+        is_ahead    no run waits for it yet: do more now, so that the run is faster
+        """
+        name = f"benchtop-{uuid.uuid4().hex[:12]}"
+        spec = replace(spec, input_volume=_filler(name), output_volume=name)
         labels = {**self._labels, **dict(spec.labels)}
-        slot = Slot(name, name, folder, spec)
+        filling: Filling | None = None
         _in_use.add(name)
         try:
             with self._client() as client:
                 client.create_volume(name, driver="local", driver_opts=spec.volume_options(), labels=labels)
+                client.create_volume(_filler(name), driver="local", labels=labels)
+                filling = Filling.make(self.engine, client, spec, _filler(name), labels, ahead=is_ahead)
                 client.create_container(
                     spec.image,
-                    [*_PYTHON, "hold", launch_word(spec.launch_limits())],
+                    [*PYTHON, "hold", launch_word(spec.launch_limits())],
                     name=name,
                     user=spec.user,
                     environment=dict(spec.environment),
@@ -142,34 +130,37 @@ class DockerSandbox:
                     host_config=client.create_host_config(**spec.host_config()),
                 )
                 client.start(name)
+            execution = Execution(self.engine, name, extra_filter=spec.extra_filter)
+            return Slot(name, spec, filling, execution)
         except EngineTrouble as error:
-            self.close_slot(slot)
+            if filling is not None:
+                filling.close()
+            self._remove(name)
             message = f"The Docker engine did not start a container: {_explain(error)}"
             raise NoSandboxError(message, hint="Run “benchtop sandbox status” to see what is missing.") from error
-        return slot
 
-    def is_running(self, slot: Slot) -> bool:
-        """Whether the container still lives (a restarted engine, or somebody else, may have ended it)."""
-        try:
-            with self._client(10) as client:
-                return bool(client.inspect_container(slot.container)["State"]["Running"])
-        except EngineTrouble:
-            return False
+    def is_ready(self, slot: Slot) -> bool:
+        """Whether it still waits (a restarted engine, a sleep, or somebody else, may have ended it)."""
+        return slot.execution.is_waiting()
 
     def kill(self, slot: Slot) -> None:
         """End everything in the container at once. An engine that is gone, or a container that is, is no error."""
         with contextlib.suppress(*EngineTrouble), self._client(10) as client:
-            client.kill(slot.container)
+            client.kill(slot.name)
 
     def close_slot(self, slot: Slot) -> None:
-        """Remove container, volume and folder. What an absent engine keeps, `reconcile` removes later."""
-        _in_use.discard(slot.container)
+        """Remove containers and volumes. What an absent engine keeps, `reconcile` removes later."""
+        slot.filling.close()
+        slot.execution.close()
+        self._remove(slot.name)
+
+    def _remove(self, name: str) -> None:
+        _in_use.discard(name)
         try:
-            with self._client() as client:
-                _remove(client, slot.container, slot.volume)
+            with self._client(10) as client:
+                _remove(client, name)
         except EngineTrouble as error:
-            _log.warning("container %s is left for the next start: %s", slot.container, _explain(error))
-        shutil.rmtree(slot.folder, ignore_errors=True)
+            _log.warning("container %s is left for the next start: %s", name, _explain(error))
 
     # ---- one run -----------------------------------------------------------------------------------------------------
 
@@ -178,35 +169,37 @@ class DockerSandbox:
     ) -> RunOutcome:
         """Run the script in `slot`; cancelling kills it at once. The slot is not closed here."""
         tap = LogTap(run.limits.log_bytes)
-        await asyncio.to_thread(stage_input, run.script, run.input_dir, slot.input_dir)
-        started = time.monotonic()
+        started, ended, is_timeout, status = time.monotonic(), Ended(None, False), False, None
         pump = asyncio.create_task(tap.pump(on_line))
-        execution = asyncio.create_task(asyncio.to_thread(self._execute, slot, tap))
-        is_timeout, ended, lost = False, _Ended(None, False), False
+        work: asyncio.Task[Any] = asyncio.create_task(
+            asyncio.to_thread(slot.filling.fill, run.script, run.input_dir, self._scratch)
+        )
+        collected = Collected()
         try:
-            done, _ = await asyncio.wait({execution}, timeout=run.limits.wall_s)
-            if not done:
-                is_timeout = True
-                await asyncio.to_thread(self.kill, slot)
-            ended = await execution
-        except _EngineLostError:
-            lost = not is_timeout
-        except asyncio.CancelledError:
-            await asyncio.shield(asyncio.to_thread(self.kill, slot))
-            with contextlib.suppress(_EngineLostError):
-                await asyncio.shield(execution)
-            raise
+            await asyncio.shield(work)
+            work, started = asyncio.create_task(asyncio.to_thread(slot.execution.run, tap.feed)), time.monotonic()
+            done, _ = await asyncio.wait({work}, timeout=run.limits.wall_s)
+            is_timeout = not done
+            if done:
+                ended = work.result()
+            is_frozen = await asyncio.to_thread(self._freeze, slot)
+            wall_s = time.monotonic() - started
+            status = _status(ended, is_timeout)
+            if not is_frozen:
+                collected = Collected(dropped=(("…", "the container ended before its outputs were collected"),))
+            elif status != "engine_lost":
+                collected = await asyncio.to_thread(self._collect, slot, run)
+        except EngineLostError:
+            status, wall_s = "engine_lost", time.monotonic() - started
         finally:
             pump.cancel()
-        wall_s = time.monotonic() - started
+            if not work.done():
+                await asyncio.shield(asyncio.to_thread(self.kill, slot))
+                await asyncio.wait({work})
+            if not work.cancelled():
+                work.exception()  # known by now, or of no interest after a stop
         tap.end()
         await tap.flush(on_line)
-        collected, status = Collected(), _status(ended, is_timeout, lost)
-        if status in ("ok", "failed"):
-            try:
-                collected = await asyncio.to_thread(self._collect, slot, run)
-            except _EngineLostError:
-                status = "engine_lost"
         return RunOutcome(
             status=status,
             exit_code=ended.exit_code if status in ("ok", "failed", "out_of_memory") else None,
@@ -218,85 +211,44 @@ class DockerSandbox:
             log_truncated=tap.is_truncated,
         )
 
-    def _execute(self, slot: Slot, tap: LogTap) -> _Ended:
-        """Start the script and wait for its end. Raises _EngineLostError."""
-        limits = {"filter": slot.spec.extra_filter, "oom_first": True}
-        command = [*_PYTHON, "run", launch_word(limits), "--", *_SCRIPT]
-        stream_over = threading.Event()
-        try:
-            with self._client() as control, self._client(None) as stream:
-                job = str(control.exec_create(slot.container, command, workdir="/output")["Id"])
-                log = _Output(stream, job)
-
-                def read() -> None:
-                    with contextlib.suppress(*EngineTrouble, ValueError):
-                        for chunk in log.chunks():
-                            tap.feed(chunk)
-                    stream_over.set()
-
-                reader = threading.Thread(target=read, name=f"log-{slot.container}", daemon=True)
-                reader.start()
-                pause_s = 0.05
-                while not stream_over.wait(pause_s) and control.exec_inspect(job)["Running"] is not False:
-                    pause_s = min(0.5, pause_s * 1.5)
-                stream_over.wait(0.3)  # a child that holds the log open does not hold the run open
-                log.end()
-                reader.join(2)
-                log.close()
-                exit_code = self._exit_code(control, job)
-                is_oom = exit_code not in (0, None) and self._oom_kills(control, slot) > 0
-                return _Ended(exit_code, is_oom)
-        except EngineTrouble as error:
-            raise _EngineLostError from error
-
-    def _exit_code(self, client: docker.APIClient, job: str) -> int | None:
-        for _ in range(40):  # the stream may end a moment before the engine has noted the exit
-            state = client.exec_inspect(job)
-            if state["Running"] is False:
-                return None if state["ExitCode"] is None else int(state["ExitCode"])
-            time.sleep(0.05)
-        return None
-
-    def _oom_kills(self, client: docker.APIClient, slot: Slot) -> int:
-        state = client.inspect_container(slot.container)["State"]
-        if not state["Running"]:
-            return int(bool(state["OOMKilled"]))
-        job = str(client.exec_create(slot.container, [*_PYTHON, "oom"])["Id"])
-        output = _Output(client, job)
-        for _ in output.chunks():
-            pass
-        output.close()
-        return self._exit_code(client, job) or 0
-
-    def _collect(self, slot: Slot, run: RunSpec) -> Collected:
-        """Freeze what still runs, then take the outputs out through the engine."""
+    def _freeze(self, slot: Slot) -> bool:
+        """Stop everything in the container where it is; False when it has ended, and its outputs with it."""
         try:
             with self._client() as client:
-                try:
-                    client.pause(slot.container)
-                except docker.errors.APIError as error:
-                    if error.status_code != 409:  # it has ended, and its memory file system with it
-                        raise
-                    return Collected(dropped=(("…", "the container ended before its outputs were collected"),))
-                address = f"{client.base_url}/v{self.engine.api}/containers/{slot.container}/archive"
+                client.pause(slot.name)
+        except docker.errors.APIError as error:
+            if error.status_code == 409:
+                return False
+            raise EngineLostError from error
+        except EngineTrouble as error:
+            raise EngineLostError from error
+        return True
+
+    def _collect(self, slot: Slot, run: RunSpec) -> Collected:
+        """Take the outputs of a frozen container out through the engine."""
+        try:
+            with self._client() as client:
+                address = f"{client.base_url}/v{self.engine.api}/containers/{slot.name}/archive"
                 # as a plain request: the SDK's own get_archive cannot be ended before its end
                 with client.get(address, params={"path": "/output"}, stream=True, timeout=30) as answer:
                     answer.raise_for_status()
                     return collect_tar(_Stream(answer.iter_content(1 << 20)), run.output_dir, run.limits)
-        except _Lost as error:
-            raise _EngineLostError from error
+        except Lost as error:
+            raise EngineLostError from error
 
     # ---- what a crash left ---------------------------------------------------------------------------------------
 
     def leftovers(self) -> list[str]:
         """Names of this data folder's containers and volumes whose run is over or whose owner is gone."""
         filters = {"label": [f"{LABEL}.home={self._labels[f'{LABEL}.home']}"]}
-        owners: dict[str, str] = {}  # a container and its volume have the same name
+        owners: dict[str, str] = {}  # containers and volumes of one run share its name
         with self._client() as client:
             for volume in client.volumes(filters=filters)["Volumes"] or []:
-                owners[volume["Name"]] = (volume["Labels"] or {}).get(f"{LABEL}.owner", "")
+                owners[volume["Name"].removesuffix(_FILLER)] = (volume["Labels"] or {}).get(f"{LABEL}.owner", "")
             for container in client.containers(all=True, filters=filters):
-                owners[container["Names"][0].lstrip("/")] = container["Labels"].get(f"{LABEL}.owner", "")
+                owners[container["Names"][0].lstrip("/").removesuffix(_FILLER)] = container["Labels"].get(
+                    f"{LABEL}.owner", ""
+                )
         mine = self._labels[f"{LABEL}.owner"]
         return sorted(n for n, o in owners.items() if (n not in _in_use if o == mine else not is_alive(o)))
 
@@ -305,28 +257,8 @@ class DockerSandbox:
         left = self.leftovers()
         with self._client() as client:
             for name in left:
-                _remove(client, name, name)
+                _remove(client, name)
         return left
-
-
-class _Output:
-    """What a program started in a container writes. `end` wakes a reader in another thread; `close` frees."""
-
-    def __init__(self, client: docker.APIClient, job: str) -> None:
-        self._stream: Any = client.exec_start(job, socket=True)
-        self._socket: Any = getattr(self._stream, "_sock", self._stream)
-
-    def chunks(self) -> Iterator[bytes]:
-        for _, data in frames_iter(self._stream, tty=False):  # type: ignore[no-untyped-call]
-            yield data
-
-    def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self.end()
-        self._stream._response.close()  # closes the stream and gives the connection up
 
 
 class _Stream:
@@ -342,21 +274,27 @@ class _Stream:
         return taken
 
 
-def _status(ended: _Ended, is_timeout: bool, is_lost: bool) -> RunStatus:
+def _status(ended: Ended, is_timeout: bool) -> RunStatus:
     if is_timeout:
         return "timeout"
-    if is_lost or (ended.exit_code is None and not ended.is_oom):
+    if ended.exit_code is None and not ended.is_oom:
         return "engine_lost"
     if ended.is_oom:
         return "out_of_memory"
     return "ok" if ended.exit_code == 0 else "failed"
 
 
-def _remove(client: docker.APIClient, container: str, volume: str) -> None:
-    with contextlib.suppress(docker.errors.NotFound):
-        client.remove_container(container, force=True, v=True)
-    with contextlib.suppress(docker.errors.NotFound):
-        client.remove_volume(volume, force=True)
+def _filler(name: str) -> str:
+    return f"{name}{_FILLER}"
+
+
+def _remove(client: docker.APIClient, name: str) -> None:
+    for container in (name, _filler(name)):
+        with contextlib.suppress(docker.errors.NotFound):
+            client.remove_container(container, force=True, v=True)
+    for volume in (name, _filler(name)):
+        with contextlib.suppress(docker.errors.NotFound):
+            client.remove_volume(volume, force=True)
 
 
 def _explain(error: BaseException) -> str:

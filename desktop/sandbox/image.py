@@ -9,8 +9,9 @@ import docker
 
 from desktop.core.errors import RunFailedError
 from desktop.core.paths import resources_dir
-from desktop.sandbox.docker import EngineTrouble
+from desktop.sandbox.container import image_marks
 from desktop.sandbox.engine import Engine
+from desktop.sandbox.execution import EngineTrouble
 
 OFFICIAL_BASE = "python:3.11-slim-bookworm"  # by version tag: the digest of no official image is known here
 
@@ -37,7 +38,7 @@ def build_image(engine: Engine, tag: str, base: str, on_line: Callable[[str], No
             forcerm=True,
             pull=not base,
             decode=True,
-            labels={"app.benchtop.image": "sandbox"},
+            labels=image_marks(),
             network_mode="none" if base else None,
         )
         for part in answer:

@@ -12,7 +12,7 @@ from desktop.sandbox.docker import DockerSandbox, Slot
 
 
 def _kind(spec: ContainerSpec) -> ContainerSpec:
-    return replace(spec, input_dir="", output_volume="")
+    return replace(spec, input_volume="", output_volume="")
 
 
 class WarmPool:
@@ -25,6 +25,9 @@ class WarmPool:
         self._lock = threading.Lock()
         self._is_closed = False
 
+    def __len__(self) -> int:
+        return len(self._ready)
+
     def take(self, spec: ContainerSpec) -> Slot:
         """A started container of this kind: a waiting one that still runs, or a new one."""
         while True:
@@ -34,21 +37,23 @@ class WarmPool:
                     self._ready.remove(slot)
             if slot is None:
                 return self._sandbox.open_slot(spec)
-            if self._sandbox.is_running(slot):
+            if self._sandbox.is_ready(slot):
                 return slot
             self._sandbox.close_slot(slot)
 
-    def fill(self, spec: ContainerSpec) -> None:
-        """Bring the number of waiting containers of this kind to `size`; those of other kinds go."""
+    def fill(self, spec: ContainerSpec | None) -> None:
+        """Bring the number of waiting containers of this kind to `size`; those of other kinds go, for None all."""
         with self._lock:
-            others = [s for s in self._ready if _kind(s.spec) != _kind(spec)]
+            others = [s for s in self._ready if spec is None or _kind(s.spec) != _kind(spec)]
             self._ready = [s for s in self._ready if s not in others]
             missing = 0 if self._is_closed else self._size - len(self._ready)
         for slot in others:
             self._sandbox.close_slot(slot)
+        if spec is None:
+            return
         for _ in range(missing):
             with contextlib.suppress(NoSandboxError):
-                slot = self._sandbox.open_slot(spec)
+                slot = self._sandbox.open_slot(spec, is_ahead=True)
                 with self._lock:
                     if not self._is_closed and len(self._ready) < self._size:
                         self._ready.append(slot)

@@ -11,11 +11,11 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from desktop.core.paths import resources_dir
-from desktop.core.ports import IsolationChoice, Limits, RunOutcome, RunSpec
+from desktop.core.ports import IsolationChoice, Limits, ProofStep, RunOutcome, RunSpec
 
 Run = Callable[[RunSpec], Awaitable[RunOutcome]]
 _LIMITS = Limits(
@@ -51,20 +51,22 @@ _PROGRAMS: tuple[tuple[str, bytes, bool, Callable[[RunOutcome], bool]], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ProofStep:
-    """One thing that was tried."""
+async def prove(
+    choice: IsolationChoice, run: Run, scratch: Path, on_step: Callable[[ProofStep], None] | None = None
+) -> list[ProofStep]:
+    """Run every probe in the isolation of `choice`; needs about 15 s. Folders are made below `scratch` and removed.
 
-    name: str
-    passed: bool
-    detail: str = ""
-
-
-async def prove(choice: IsolationChoice, run: Run, scratch: Path) -> list[ProofStep]:
-    """Run every probe in the isolation of `choice`; needs about 15 s. Folders are made below `scratch` and removed."""
+    on_step    told of each step as it is known
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="proof-", dir=scratch))
     steps: list[ProofStep] = []
+
+    def note(step: ProofStep) -> None:
+        steps.append(step)
+        if on_step is not None:
+            on_step(step)
+
     try:
         (folder / "input").mkdir()
         number = 0
@@ -84,12 +86,14 @@ async def prove(choice: IsolationChoice, run: Run, scratch: Path) -> list[ProofS
             probe = (resources_dir() / "sandbox" / "probes" / "posture.py").read_bytes()
             result = await outcome(probe, _LIMITS)
         lines = [line.partition(" ") for line in result.log.splitlines()]
-        steps = [ProofStep(name, word == "HELD") for word, _, name in lines if word in ("HELD", "ESCAPED")]
+        for word, _, name in lines:
+            if word in ("HELD", "ESCAPED"):
+                note(ProofStep(name, word == "HELD"))
         if result.status != "ok" or not steps:
-            steps.append(ProofStep("the probe ran to its end", False, f"{result.status}: {result.log[-300:]}"))
+            note(ProofStep("the probe ran to its end", False, f"{result.status}: {result.log[-300:]}"))
         for name, script, has_own_end, is_held in _PROGRAMS:
             result = await outcome(script, replace(_SHORT, wall_s=20 if has_own_end else 2))
-            steps.append(ProofStep(name, is_held(result), result.status))
+            note(ProofStep(name, is_held(result), result.status))
         return steps
     finally:
         shutil.rmtree(folder, ignore_errors=True)

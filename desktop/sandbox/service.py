@@ -21,15 +21,17 @@ from desktop.core.ports import (
     IsolationWish,
     Limits,
     Origin,
+    ProofStep,
     RunOutcome,
     RunSpec,
+    Verdict,
 )
 from desktop.sandbox import bubblewrap, policy, process, seatbelt
 from desktop.sandbox.child import run_child
 from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.container import ContainerSpec
 from desktop.sandbox.interpreter import find_interpreter
-from desktop.sandbox.proof import ProofStep, prove
+from desktop.sandbox.proof import prove
 
 if TYPE_CHECKING:
     from desktop.sandbox.docker import DockerSandbox, Slot
@@ -40,23 +42,30 @@ _GET_ONE = (
     "operating system's own sandbox with --isolation os (reduced isolation)."
 )
 _ENGINE_MEMORY_S = 5.0
+IDLE_S = 600.0
 
 
 class SandboxService:
     """Implements `desktop.core.ports.Sandbox`. Safe to use from one event loop at a time."""
 
-    def __init__(self, settings: Callable[[], SandboxSettings], paths: Paths) -> None:
+    def __init__(self, settings: Callable[[], SandboxSettings], paths: Paths, *, idle_s: float = IDLE_S) -> None:
+        """idle_s: how long after the last run waiting containers are kept."""
         self._settings = settings
         self._paths = paths
         self._known: tuple[float, DockerSandbox | None] | None = None  # when it was asked for, and what was found
         self._pool: tuple[str, WarmPool] | None = None  # the engine's address, and its warm containers
         self._closing: set[asyncio.Task[None]] = set()
         self._image: tuple[DockerSandbox, str, dict[str, str] | None] | None = None  # what is known of the image, where
+        self._is_staying, self._idle_s = False, idle_s
+        self._cooling: asyncio.TimerHandle | None = None
         self._owes_reconcile = False  # an engine died under a run and may still hold its container
 
     # ---- the protocol --------------------------------------------------------------------------------------------
 
-    check = staticmethod(policy.check)
+    @staticmethod
+    def check(source: bytes) -> Verdict:
+        """What the policy says; never raises, whatever the bytes."""
+        return policy.check(source)
 
     async def choose(self, wish: IsolationWish, origin: Origin) -> IsolationChoice:
         """The isolation a run would get now.
@@ -124,8 +133,11 @@ class SandboxService:
         facts = self._image[2]
         if facts is None:
             return None, f"Docker answers, but the image {image} has not been built."
+        if facts["age"] == "unusable":
+            return None, f"The image {image} was built by another Benchtop: rebuild it with “benchtop sandbox build”."
         engine = docker.engine
-        detail = f"Docker {engine.version} at {engine.url}, image {image}"
+        older = ", which is older than this Benchtop: rebuild it" if facts["age"] else ""
+        detail = f"Docker {engine.version} at {engine.url}, image {image}{older}"
         return IsolationChoice("docker", False, detail, {"found_by": engine.found_by, **facts}), ""
 
     def _os_choice(self) -> IsolationChoice | None:
@@ -171,8 +183,22 @@ class SandboxService:
             return outcome
         finally:
             self._later(asyncio.to_thread(docker.close_slot, slot))
-            if self._settings().warm:
-                self._later(asyncio.to_thread(pool.fill, wanted))
+            if self._is_staying and self._settings().warm:
+                self._later(self._refill(pool, wanted))
+
+    def stay_warm(self) -> None:
+        """From the next run on keep containers ready, as many as the settings say, until idle for a while or closed."""
+        self._is_staying = True
+
+    async def _refill(self, pool: WarmPool, wanted: ContainerSpec) -> None:
+        await asyncio.to_thread(pool.fill, wanted)
+        if self._cooling is not None:
+            self._cooling.cancel()
+
+        def release() -> None:
+            self._later(asyncio.to_thread(pool.fill, None))
+
+        self._cooling = asyncio.get_running_loop().call_later(self._idle_s, release)
 
     async def _close_when_open(self, docker: DockerSandbox, opening: asyncio.Task[Slot]) -> None:
         with contextlib.suppress(NoSandboxError):
@@ -189,6 +215,8 @@ class SandboxService:
             await asyncio.to_thread(self._pool[1].close)
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._cooling is not None:
+            self._cooling.cancel()
 
     async def reconcile(self) -> list[str]:
         """Remove containers and volumes that a crash left; returns their names. For the start of the application."""
@@ -201,11 +229,13 @@ class SandboxService:
         """What is in force and what is missing, as JSON values.
 
         isolation ("docker", "os", "process" or None for code nobody has to trust), detail, engine {url, found_by,
-        version, architecture} or None, image, has_image, os_sandbox (text or None), limits, hint.
+        version, architecture} or None, image, has_image, image_age ("", "older", "unusable"), warm (containers
+        that wait), os_sandbox (text or None), limits, hint.
         """
         self._known = None
         docker = await self._docker()
         choice, why_not = await self._docker_choice()
+        facts = self._image[2] if docker is not None and self._image else None
         local = await asyncio.to_thread(self._os_choice)
         engine = docker.engine if docker is not None else None
         return {
@@ -220,7 +250,9 @@ class SandboxService:
                 "architecture": engine.architecture,
             },
             "image": self._settings().image,
-            "has_image": choice is not None,
+            "has_image": facts is not None,
+            "image_age": facts["age"] if facts else "",
+            "warm": len(self._pool[1]) if self._pool else 0,
             "os_sandbox": local.detail if local else None,
             "limits": asdict(Limits()),
             "hint": "" if choice else _GET_ONE,
@@ -243,11 +275,13 @@ class SandboxService:
         self._known = None
         return image_id
 
-    async def self_test(self, wish: IsolationWish = "auto") -> tuple[IsolationChoice, list[ProofStep]]:
+    async def self_test(
+        self, wish: IsolationWish = "auto", *, on_step: Callable[[ProofStep], None] | None = None
+    ) -> tuple[IsolationChoice, list[ProofStep]]:
         """Try on this machine what must not work; every step must have passed. Raises NoSandboxError."""
         choice = await self.choose(wish, "person")
 
         async def run(spec: RunSpec) -> RunOutcome:
             return await self.run(spec, on_line=lambda _: None, is_checked=False)
 
-        return choice, await prove(choice, run, self._paths.scratch)
+        return choice, await prove(choice, run, self._paths.scratch, on_step)

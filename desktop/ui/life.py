@@ -100,6 +100,7 @@ class Life(QObject):
             self.frame.banner.show_notice(Notice.of(error))
             return
         bridge, frame = self.frame.bridge, self.frame
+        workbench.sandbox.stay_warm()
         bridge.attach(workbench)
         bridge.settingsChanged.connect(self._on_settings)
         await bridge.read(workbench.settings.fields)  # each section is checked when it is first asked for

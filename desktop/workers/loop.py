@@ -96,6 +96,8 @@ class WorkLoop:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
             for live in clinging:  # its row says "running": the next start makes that "interrupted"
                 _log.warning("job %s did not end when stopped", live.record.id)
+            with contextlib.suppress(TimeoutError):  # an engine that hangs: the next start removes what is left
+                await asyncio.wait_for(parts.sandbox.aclose(), _STOP_GRACE_S)
             with contextlib.suppress(AppError):
                 await upkeep.store_all()
 

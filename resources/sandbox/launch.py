@@ -1,4 +1,4 @@
-# ruff: noqa: PTH110, PTH123  (pathlib would double its start-up time, which every run pays)
+# ruff: noqa: PTH101, PTH102, PTH110, PTH118, PTH123  (pathlib would double its start-up time, which every run pays)
 """The first program inside an isolation: sets limits, adds the system-call filter, becomes the script's interpreter.
 
 It runs with the standard library alone, in the container image, under bubblewrap, under Seatbelt and as a plain
@@ -6,10 +6,12 @@ child. It is no boundary by itself: container or operating system are. Its uses:
 
     python -I -S -B launch.py hold LIMITS                 stay alive as process 1 and reap (container only)
     python -I -S -B launch.py run LIMITS -- program args  apply the limits, then exec the program
+    python -I -S -B launch.py unpack FOLDER               write a tar from standard input there (container only)
     python -I -S -B launch.py oom                         how many processes the kernel killed for memory (container)
 
 LIMITS is one word such as filter=1,core=0 with the keys filter, core, fsize, nofile, nproc, cpu_s, data (setrlimit),
-oom_first (be the first to go when memory ends), session (own process group). Imports are few: every run pays for them.
+oom_first (be the first to go when memory ends), session (own process group), wait (limits and filter applied, wait
+for one byte on standard input before the program starts). Imports are few: every run pays for them.
 """
 
 import os
@@ -166,12 +168,38 @@ def apply(limits):
         install_filter()
 
 
+def wait_for_go():
+    """Wait until the run is wanted; standard input is empty afterwards. Ends where nobody asks any more."""
+    if os.read(0, 1) != b"g":
+        os._exit(75)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
 def hold(limits):
     """Stay as process 1: nothing inside the container can signal it, and it reaps what is orphaned."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     apply(limits)
     while True:
         signal.pause()
+
+
+def unpack(folder):
+    """Write the files and folders of a tar, then say so. The tar comes from the application, not from a script."""
+    import shutil
+    import tarfile
+
+    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as tar:
+        for entry in tar:
+            path = os.path.join(folder, entry.name)
+            if entry.isdir():
+                os.mkdir(path, 0o755)
+            else:
+                with open(path, "wb") as file:
+                    shutil.copyfileobj(tar.extractfile(entry), file)
+                os.chmod(path, 0o644)
+    os.write(1, b"filled")
 
 
 def oom_kills():
@@ -185,14 +213,19 @@ def oom_kills():
 
 
 def main(argv):
-    """`hold LIMITS`, `run LIMITS -- program args` (these two never return) or `oom`."""
+    """`hold LIMITS`, `run LIMITS -- program args` (these two never return), `unpack FOLDER` or `oom`."""
     if argv[1] == "oom":
         sys.exit(min(oom_kills(), 100))
+    if argv[1] == "unpack":
+        unpack(argv[2])
+        sys.exit()
     limits = {key: int(value) for key, _, value in (pair.partition("=") for pair in argv[2].split(",") if pair)}
     if argv[1] == "hold":
         hold(limits)
     program = argv[argv.index("--") + 1 :]
     apply(limits)
+    if limits.get("wait"):
+        wait_for_go()
     os.execv(sys.executable if program[0] == "python" else program[0], program)
 
 

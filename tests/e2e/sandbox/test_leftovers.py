@@ -21,6 +21,7 @@ import pytest
 from desktop.core.paths import Paths, resources_dir
 from desktop.core.ports import Limits, RunSpec
 from desktop.sandbox.config import SandboxSettings
+from desktop.sandbox.container import image_marks
 from desktop.sandbox.engine import Engine, ping
 from desktop.sandbox.service import SandboxService
 from tests.e2e.sandbox.conftest import Bench
@@ -138,6 +139,8 @@ def own_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnEngine]:
         shutil.copy(resources_dir() / "sandbox" / "launch.py", folder / "root/opt/benchtop/launch.py")
         script.pack(folder / "root", folder / "base.tar")
         monkeypatch.setenv("DOCKER_HOST", own.url)
+        marks = [f"LABEL {name}={value}" for name, value in image_marks().items()]
+        monkeypatch.setattr(script, "CHANGES", [*script.CHANGES, *marks])
         script.load(folder / "base.tar", "small:1")
         yield own
     finally:
@@ -175,6 +178,37 @@ async def test_a_killed_engine_is_noticed_and_reconciled(own_engine: OwnEngine, 
     spec = RunSpec("r2", b"print(2)", tmp_path / "given", tmp_path / "out2", "model", "docker", Limits(wall_s=60))
     assert (await service.run(spec, on_line=lines.append)).status == "ok"
     await service.aclose()
+    client = docker.APIClient(base_url=own_engine.url, version="1.41")
+    try:
+        assert client.containers(all=True) == []
+        assert not client.volumes()["Volumes"]
+    finally:
+        client.close()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops sockets that hang
+async def test_an_engine_that_hangs_is_noticed_and_reconciled(own_engine: OwnEngine, tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    service = SandboxService(lambda: SandboxSettings(engine=own_engine.url, image="small:1"), Paths(tmp_path))
+    lines: list[str] = []
+    script = b"import time\nprint('up')\ntime.sleep(120)\n"
+    spec = RunSpec("r", script, tmp_path / "given", tmp_path / "out", "model", "docker", Limits(wall_s=60))
+    task = asyncio.create_task(service.run(spec, on_line=lines.append))
+    while "up" not in lines:
+        assert not task.done(), task.result()
+        await asyncio.sleep(0.05)
+    assert own_engine.process is not None
+    own_engine.process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        outcome = await asyncio.wait_for(task, 30)
+        print(f"noticed after {time.monotonic() - stopped:.2f} s")
+    finally:
+        own_engine.process.send_signal(signal.SIGCONT)
+    assert outcome.status == "engine_lost"
+    await service.aclose()
+    await service.reconcile()
     client = docker.APIClient(base_url=own_engine.url, version="1.41")
     try:
         assert client.containers(all=True) == []

@@ -77,7 +77,7 @@ MORE: dict[str, tuple[dict[str, object], str]] = {
     "one capability": ({"cap_drop": ("NET_RAW",)}, "no capabilities"),
 }
 # What is no wall: which image, where the files lie, and what finds a container again (its own test is in test_leftovers).
-NO_WALL = {"image", "input_dir", "output_volume", "labels"}
+NO_WALL = {"image", "input_volume", "output_volume", "labels"}
 
 
 async def test_the_hardened_container_holds_every_layer(adapter: DockerSandbox, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ async def test_io_uring_is_refused_by_our_filter_alone(adapter: DockerSandbox, t
 
 
 def test_the_specification_is_what_the_engine_is_told() -> None:
-    spec = ContainerSpec(IMAGE, input_dir="/x", output_volume="v")
+    spec = ContainerSpec(IMAGE, input_volume="i", output_volume="v")
     told = json.dumps(spec.host_config(), default=str)
     assert '"network_mode": "none"' in told
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import io
 import threading
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import docker
 import psutil
 import pytest
 
 from desktop.core.errors import NoSandboxError
 from desktop.core.paths import Paths
-from desktop.core.ports import Limits, RunSpec
+from desktop.core.ports import Limits, RunOutcome, RunSpec
 from desktop.sandbox.config import SandboxSettings
+from desktop.sandbox.container import CONTENT_MARK, LAUNCHER_MARK
 from desktop.sandbox.outputs import OutputExistsError
 from desktop.sandbox.service import SandboxService
-from tests.e2e.sandbox.conftest import Bench
+from tests.e2e.sandbox.conftest import IMAGE, Bench
 
 pytestmark = pytest.mark.docker
+WARM = Limits(wall_s=20, memory_mb=512)
 
 
 def open_files() -> int:
@@ -210,22 +217,145 @@ async def test_an_existing_output_folder_is_not_touched(bench: Bench) -> None:
     assert [p.name for p in (bench.home / "out-1").iterdir()] == ["mine.txt"]
 
 
-async def test_a_warm_container_is_used_once_and_replaced(bench: Bench) -> None:
-    service = SandboxService(lambda: SandboxSettings(warm=1), Paths(bench.home))
-    limits = Limits(wall_s=20, memory_mb=512)
+@contextlib.asynccontextmanager
+async def staying(bench: Bench, **options: float) -> AsyncIterator[Callable[[str], Awaitable[RunOutcome]]]:
+    """A service that keeps one container ready, as under a window; yields what runs a script on it."""
+    service = SandboxService(SandboxSettings, Paths(bench.home), **options)
+    service.stay_warm()
+    count = 0
+
+    async def run(script: str) -> RunOutcome:
+        nonlocal count
+        count += 1
+        place = bench.home / f"w{count}"
+        spec = RunSpec(place.name, script.encode(), bench.input_dir, place, "model", "docker", WARM)
+        return await service.run(spec, on_line=lambda _: None, is_checked=False)
+
+    async def waiting() -> int:
+        return int((await service.status())["warm"])
+
+    run.waiting = waiting  # type: ignore[attr-defined]
     try:
-        await service.warm_up(limits)
-        names = []
-        for number in range(3):
-            script = b"import socket\nopen('seen', 'a').write('x')\nprint(socket.gethostname(), open('seen').read())"
-            spec = RunSpec(f"w{number}", script, bench.input_dir, bench.home / f"w{number}", "model", "docker", limits)
-            outcome = await service.run(spec, on_line=lambda _: None, is_checked=False)
-            name, seen = outcome.log.split()
-            assert seen == "x"
-            names.append(name)
-        assert len(set(names)) == 3
+        yield run
     finally:
         await service.aclose()
+
+
+async def until(state: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(200):
+        if await state():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("did not come to be")
+
+
+async def test_a_warm_container_is_used_once_and_replaced(bench: Bench) -> None:
+    async with staying(bench) as run:
+        names = []
+        for _ in range(3):
+            outcome = await run(
+                "import os, socket, sys\nopen('seen', 'a').write('x')\n"
+                "print(socket.gethostname(), open('seen').read(), __name__, sys.argv, os.read(0, 1))"
+            )
+            name, rest = outcome.log.split(maxsplit=1)
+            assert rest.strip() == "x __main__ ['/input/analysis.py'] b''"
+            names.append(name)
+            await until(lambda: _is(run, 1))
+        assert len(set(names)) == 3
+    assert bench.left() == []
+
+
+async def _is(run: Any, number: int) -> bool:
+    return bool(await run.waiting() == number)
+
+
+async def test_a_warm_container_is_given_back_when_nothing_runs_for_a_while(bench: Bench) -> None:
+    async with staying(bench, idle_s=0.1) as run:
+        assert (await run("print(1)")).status == "ok"
+        await until(lambda: _is(run, 1))
+        await until(lambda: _is(run, 0))
+        await until(lambda: asyncio.to_thread(lambda: bench.left() == []))
+
+
+async def test_a_warm_container_that_somebody_removed_is_not_used(bench: Bench) -> None:
+    async with staying(bench) as run:
+        assert (await run("print(1)")).status == "ok"
+        await until(lambda: _is(run, 1))
+        client = bench.engine.client()
+        try:
+            for name in bench.left():
+                with contextlib.suppress(docker.errors.APIError):
+                    client.remove_container(name.lstrip("/"), force=True)
+        finally:
+            client.close()
+        assert (await run("print(2)")).log.strip() == "2"
+
+
+async def test_without_a_window_nothing_is_kept_ready(bench: Bench) -> None:
+    assert (await bench.run("print(1)")).status == "ok"
+    assert (await bench.service.status())["warm"] == 0
+
+
+async def test_no_path_of_the_host_shows_inside(bench: Bench) -> None:
+    outcome = await bench.run("print(open('/proc/self/mountinfo').read(), open('/proc/mounts').read())")
+    assert outcome.status == "ok"
+    assert str(bench.home) not in outcome.log
+    for part in bench.home.parts[1:]:
+        assert len(part) < 6 or part not in outcome.log
+
+
+async def test_the_input_cannot_be_changed_also_not_by_its_owner(bench: Bench) -> None:
+    (bench.input_dir / "counts.csv").write_text("a,1\n")
+    script = """
+import os
+for call in (lambda: open("/input/counts.csv", "a"), lambda: open("/input/new", "w"), lambda: os.chmod("/input", 0o777),
+             lambda: os.remove("/input/counts.csv"), lambda: os.utime("/input/counts.csv"), lambda: os.mkdir("/input/d"),
+             lambda: os.rename("/input/counts.csv", "/input/b.csv"), lambda: os.truncate("/input/counts.csv", 0)):
+    try:
+        call()
+        print("CHANGED")
+    except OSError as error:
+        print(error.errno)
+"""
+    outcome = await bench.run(script)
+    assert set(outcome.log.split()) <= {"13", "30"}, outcome.log  # not the script's, and a read-only file system
+    assert "30" in outcome.log
+
+
+async def test_what_was_written_before_the_stop_is_kept(bench: Bench) -> None:
+    outcome = await bench.run(
+        "import time\nopen('part.csv', 'w').write('a,1')\nprint('so far', flush=True)\ntime.sleep(60)", wall_s=2
+    )
+    assert (outcome.status, outcome.exit_code, outcome.log) == ("timeout", None, "so far")
+    assert [f.name for f in outcome.outputs] == ["part.csv"]
+    outcome = await bench.run(
+        "open('part.csv', 'w').write('a,1')\nheld = []\nwhile True: held.append(bytearray(8 << 20))", memory_mb=128
+    )
+    assert outcome.status == "out_of_memory"
+    assert [f.name for f in outcome.outputs] == ["part.csv"]
+
+
+async def test_an_image_of_another_benchtop_is_named_or_refused(bench: Bench) -> None:
+    client = bench.engine.client()
+    tags = {"benchtop-test:older": CONTENT_MARK, "benchtop-test:unusable": LAUNCHER_MARK}
+    try:
+        for tag, mark in tags.items():
+            file = io.BytesIO(f"FROM {IMAGE}\nLABEL {mark}=another\n".encode())
+            assert list(client.build(fileobj=file, tag=tag, rm=True, forcerm=True))
+        older, unusable = (
+            SandboxService(lambda tag=tag: SandboxSettings(image=tag), Paths(bench.home))  # type: ignore[misc]
+            for tag in tags
+        )
+        assert "older than this Benchtop" in (await older.choose("docker", "model")).detail
+        assert (await older.status())["image_age"] == "older"
+        with pytest.raises(NoSandboxError, match="rebuild it"):
+            await unusable.choose("docker", "model")
+        status = await unusable.status()
+        assert (status["isolation"], status["has_image"], status["image_age"]) == (None, True, "unusable")
+    finally:
+        for tag in tags:
+            client.remove_image(tag, force=True)
+        client.close()
 
 
 async def test_the_proof_holds_and_status_says_so(bench: Bench) -> None:

@@ -20,6 +20,8 @@ from desktop.core.jobs import Job, Studio
 from desktop.core.paths import Paths
 from desktop.core.ports import JobContext
 from desktop.core.progress import report_progress
+from desktop.sandbox.config import SandboxSettings
+from desktop.sandbox.service import SandboxService
 from desktop.store.db import Database
 from desktop.workers.runtime import JobRuntime
 
@@ -206,7 +208,7 @@ class Rig:
         self.runtime = JobRuntime(
             self.store,
             JOBS,
-            sandbox=cast(Any, None),
+            sandbox=SandboxService(SandboxSettings, self.paths),
             net=cast(Any, None),
             settings=self.settings,
             bus=self.bus,
