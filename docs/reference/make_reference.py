@@ -137,7 +137,8 @@ def _errors() -> str:
 
 
 def _kinds(kind: type[AppError]) -> Iterator[type[AppError]]:
-    if kind.__module__.startswith("desktop."):
+    """Of the headless half: what the window says beside a field is told there."""
+    if kind.__module__.startswith("desktop.") and not kind.__module__.startswith("desktop.ui"):
         yield kind
     for child in kind.__subclasses__():
         yield from _kinds(child)
