@@ -62,6 +62,7 @@ def launch_limits(limits: Limits, *, system_filter: bool) -> dict[str, int]:
     """What the launcher sets before the script starts."""
     return {
         "filter": system_filter,
+        "exec_system": system_filter,
         "core": 0,
         "fsize": min(limits.output_bytes, 512 * _MIB),
         "nofile": 1024,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -108,5 +109,6 @@ def write_expectation(input_dir: Path, limits: Limits, port: int, *, is_containe
         "output_entries": limits.output_entries,
         "port": port,
         "container": is_container,
+        "platform": sys.platform,
     }
     (input_dir / "sandbox-probe.json").write_text(json.dumps(expected))

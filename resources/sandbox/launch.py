@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH110, PTH118, PTH123  (pathlib would double its start-up time, which every run pays)
+# ruff: noqa: PTH101, PTH102, PTH110, PTH112, PTH118, PTH120, PTH123  (pathlib would double its start-up time, which every run pays)
 """The first program inside an isolation: sets limits, adds the system-call filter, becomes the script's interpreter.
 
 It runs with the standard library alone, in the container image, under bubblewrap, under Seatbelt and as a plain
@@ -10,6 +10,7 @@ child. It is no boundary by itself: container or operating system are. Its uses:
     python -I -S -B launch.py oom                         how many processes the kernel killed for memory (container)
 
 LIMITS is one word such as filter=1,core=0 with the keys filter, core, fsize, nofile, nproc, cpu_s, data (setrlimit),
+exec_system (only programs of the system and of this Python can be started, where the kernel can do that),
 oom_first (be the first to go when memory ends), session (own process group), wait (limits and filter applied, wait
 for one byte on standard input before the program starts). Imports are few: every run pays for them.
 """
@@ -142,6 +143,28 @@ def install_filter():
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
+def keep_programs_to(folders):
+    """Let this process start programs below these folders alone (Landlock, Linux 5.13); False where there is none."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    execute = struct.pack("=Q", 1)
+    ruleset = libc.syscall(444, execute, ctypes.c_size_t(len(execute)), ctypes.c_uint(0))
+    if ruleset < 0:
+        return False
+    for folder in sorted({os.path.realpath(folder) for folder in folders if os.path.isdir(folder)}):
+        place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        done = libc.syscall(445, ruleset, 1, struct.pack("=Qi", 1, place), ctypes.c_uint(0))
+        os.close(place)
+        if done:
+            raise OSError(ctypes.get_errno(), "landlock", folder)
+    zero = ctypes.c_ulong(0)
+    if libc.prctl(38, ctypes.c_ulong(1), zero, zero, zero) or libc.syscall(446, ruleset, ctypes.c_uint(0)):
+        raise OSError(ctypes.get_errno(), "landlock")
+    os.close(ruleset)
+    return True
+
+
 def apply(limits):
     """Process group, resource limits, then the filter. A limit below an existing hard limit is left lower."""
     import resource
@@ -164,6 +187,9 @@ def apply(limits):
     if limits.get("oom_first") and os.path.exists("/proc/self/oom_score_adj"):
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
+    if limits.get("exec_system") and sys.platform == "linux":
+        system = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+        keep_programs_to((*system, sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))))
     if limits.get("filter") and sys.platform == "linux":
         install_filter()
 

@@ -44,7 +44,16 @@ def fingerprint() -> str:
 
 def install_packages(site: Path) -> None:
     """Pinned packages into a folder of their own."""
-    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile", "--require-hashes"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--require-hashes",
+    ]
     subprocess.run([*command, "--target", str(site), "-r", str(HERE / "requirements.txt")], check=True)
 
 

@@ -2,7 +2,8 @@
 
 Harmless by itself, but it tries what must not work; it starts only where `sandbox-probe.json` lies beside it. That
 file says what is expected: memory_bytes, pids, output_bytes, output_entries, port (a listener of the caller's own on
-the host's loopback), container (whether the layers only a container has are expected too).
+the host's loopback), container (whether the layers only a container has are expected too), platform (as
+sys.platform says it).
 """
 
 import contextlib
@@ -14,6 +15,8 @@ import platform
 import resource
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -96,6 +99,30 @@ def number_at_most(text, most):
     return text.isdigit() and int(text) <= most
 
 
+def cannot_start(program):
+    """Whether a copy of a program of the system, or the program itself, is refused."""
+    try:
+        subprocess.run([program], check=False, capture_output=True, timeout=5)
+    except OSError:
+        return True
+    return False
+
+
+def scratch_program():
+    place = Path(os.environ.get("TMPDIR", "/tmp")) / "probe-program"
+    place.write_bytes(b"#!" + os.fsencode(sys.executable) + b"\n")
+    place.chmod(0o700)
+    return str(place)
+
+
+def cannot_read(place):
+    try:
+        list(Path(place).iterdir()) if Path(place).is_dir() else Path(place).read_bytes()
+    except OSError:
+        return True
+    return False
+
+
 CHECKS = {
     "not root": lambda: os.getuid() not in (0,) and os.getgid() != 0,
     "no capabilities": lambda: (
@@ -127,6 +154,26 @@ CHECKS = {
     "own process namespace": lambda: sum(p.name.isdigit() for p in Path("/proc").iterdir()) < 12,
     "scratch bounded": lambda: size("/tmp") <= 1 << 30,
     "no host secrets": lambda: not any(Path(p).exists() for p in ("/etc/shadow", "/root/.ssh", "/host", "/home")),
+}
+# What can be asked on macOS, where there is no /proc and the run's folders are the host's own.
+MAC_CHECKS = {
+    **{name: CHECKS[name] for name in ("host's loopback out of reach", "no engine socket", "clean environment")},
+    **{name: CHECKS[name] for name in ("no core dumps", "open files capped", "file size capped")},
+    "not root": lambda: os.getuid() != 0,
+    "input is read-only": lambda: cannot_write(HERE),
+    "home folders cannot be listed": lambda: cannot_read("/Users"),
+    "passwords cannot be read": lambda: cannot_read("/etc/master.passwd"),
+    "nothing else can be written": lambda: all(
+        cannot_write(p) for p in ("/private/tmp", "/private/var/tmp", "/Users/Shared")
+    ),
+    "system programs do not start": lambda: cannot_start("/bin/ls"),
+    "scratch not executable": lambda: cannot_start(scratch_program()),
+}
+LINUX_CHECKS = {
+    "scratch not executable": lambda: (
+        LIBC.syscall(444, None, ctypes.c_size_t(0), 1) < 1  # a kernel without Landlock
+        or cannot_start(scratch_program())
+    ),
 }
 CONTAINER_CHECKS = {
     "engine's own filter": lambda: syscall_errno((239, 236), 0, 0, 0, 0, 0) == errno.EPERM,  # get_mempolicy
@@ -161,7 +208,9 @@ CONTAINER_CHECKS = {
 
 
 def main():
-    checks = {**CHECKS, **(CONTAINER_CHECKS if IS_CONTAINER else {})}
+    checks = MAC_CHECKS if EXPECTED["platform"] == "darwin" else {**CHECKS, **LINUX_CHECKS}
+    if IS_CONTAINER:  # a Linux machine of the engine's own, also on macOS
+        checks = {**CHECKS, **CONTAINER_CHECKS}
     held = 0
     for name, check in checks.items():
         try:

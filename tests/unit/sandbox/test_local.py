@@ -13,12 +13,13 @@ import psutil
 import pytest
 
 from desktop.core.errors import NoSandboxError
-from desktop.core.paths import Paths
+from desktop.core.paths import Paths, resources_dir
 from desktop.core.ports import IsolationWish, Limits, Origin, RunOutcome, RunSpec
 from desktop.sandbox import bubblewrap, seatbelt
 from desktop.sandbox.child import Work
 from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.interpreter import Interpreter
+from desktop.sandbox.proof import write_expectation
 from desktop.sandbox.service import SandboxService
 
 NO_ENGINE = SandboxSettings(engine="unix:///nowhere.sock")
@@ -184,3 +185,42 @@ def test_the_seatbelt_profile_denies_by_default_and_quotes_paths(tmp_path: Path)
     assert "/Users" not in text
     assert text.count("(") - text.count("\\(") == text.count(")") - text.count("\\)")
     assert not any("network" in line for line in lines[3:])
+
+
+@needs_bubblewrap
+async def test_what_a_script_writes_cannot_be_started(local: Local) -> None:
+    script = """
+import ctypes, os, subprocess, sys
+print(subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, text=True).stdout.strip())
+print("landlock", ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) > 0)
+for place in ("/tmp/p", "/output/p"):
+    with open(place, "w") as file:
+        file.write("#!/bin/sh\\necho STARTED\\n")
+    os.chmod(place, 0o755)
+    try:
+        print(subprocess.run([place], capture_output=True, text=True).stdout.strip())
+    except PermissionError:
+        print("refused")
+"""
+    lines = (await local.run(script, "os")).log.splitlines()
+    assert lines[0] == "1"
+    if lines[1] == "landlock False":
+        pytest.skip("this kernel has no Landlock")
+    assert lines[2:] == ["refused", "refused"]
+
+
+@needs_bubblewrap
+async def test_the_questions_for_macos_can_be_asked(local: Local) -> None:
+    """Nobody could run them on a Mac yet; that the probe gets to its end without Linux's paths is seen here."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        limits = Limits()
+        write_expectation(local.given, limits, server.getsockname()[1], is_container=False)
+        expected = json.loads((local.given / "sandbox-probe.json").read_text())
+        (local.given / "sandbox-probe.json").write_text(json.dumps({**expected, "platform": "darwin"}))
+        probe = (resources_dir() / "sandbox" / "probes" / "posture.py").read_text()
+        outcome = await local.run(probe, "os")
+    words = dict(reversed(line.split(" ", 1)) for line in outcome.log.splitlines())
+    assert outcome.status == "ok", outcome.log
+    assert len(words) >= 12
+    # what this Linux shows and a Mac's profile does not
+    assert {name for name, word in words.items() if word != "HELD"} <= {"system programs do not start"}, outcome.log
