@@ -22,6 +22,10 @@ class ImageBuildError(RunFailedError):
     code = "sandbox.image_build"
 
 
+class BuildStoppedError(Exception):
+    """Raised by `on_line` to end a build; the connection is then closed, and the engine stops."""
+
+
 def build_image(engine: Engine, tag: str, base: str, on_line: Callable[[str], None]) -> str:
     """Build `tag` on `base` ("" is the official one); returns the image id. Blocks for minutes when it downloads.
 

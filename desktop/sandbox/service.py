@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
@@ -259,8 +260,11 @@ class SandboxService:
         }
 
     async def build_image(self, *, base: str = "", on_line: Callable[[str], None]) -> str:
-        """Build the image on the engine; returns its id. Raises NoSandboxError, ImageBuildError."""
-        from desktop.sandbox.image import build_image
+        """Build the image on the engine; returns its id. Raises NoSandboxError, ImageBuildError.
+
+        Cancelling ends the build at the engine's next line.
+        """
+        from desktop.sandbox.image import BuildStoppedError, build_image
 
         docker = await self._docker()
         if docker is None:
@@ -268,10 +272,18 @@ class SandboxService:
             raise NoSandboxError(message, hint="Start Docker Desktop, OrbStack or colima first.")
         loop = asyncio.get_running_loop()
 
+        wanted = threading.Event()
+        wanted.set()
+
         def from_thread(line: str) -> None:
+            if not wanted.is_set():
+                raise BuildStoppedError
             loop.call_soon_threadsafe(on_line, line)
 
-        image_id = await asyncio.to_thread(build_image, docker.engine, self._settings().image, base, from_thread)
+        try:
+            image_id = await asyncio.to_thread(build_image, docker.engine, self._settings().image, base, from_thread)
+        finally:
+            wanted.clear()
         self._known = None
         return image_id
 

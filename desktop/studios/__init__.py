@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from desktop.core.jobs import Job, Studio
+from desktop.studios import machine
 
 STUDIOS = ("omics",)
 
@@ -15,5 +16,5 @@ def studios() -> tuple[Studio, ...]:
 
 
 def jobs() -> dict[str, tuple[Studio, Job]]:
-    """Every kind of job by id."""
-    return {job.id: (studio, job) for studio in studios() for job in studio.jobs}
+    """Every kind of job by id, those about this machine included."""
+    return {job.id: (studio, job) for studio in (*studios(), machine.STUDIO) for job in studio.jobs}
