@@ -23,6 +23,7 @@ from desktop.core.errors import AppError
 from desktop.ui import theme
 from desktop.ui.actions import COMMANDS, MENUS
 from desktop.ui.bridge import Bridge
+from desktop.ui.panels.sandbox import SandboxPage
 from desktop.ui.widgets.banner import Banner, Notice
 from desktop.ui.widgets.form import SettingRow
 from desktop.ui.widgets.sidebar import Section, Sidebar
@@ -115,6 +116,8 @@ class SettingsWindow(QWidget):
             self._again = QPushButton("Check Again")
             self._again.setAutoDefault(False)
             self._again.clicked.connect(lambda: self._bridge.start(self._examine()))
+            self._sandbox = SandboxPage(self._bridge)
+            column.addWidget(self._sandbox)
             column.addWidget(_heading("This machine", self.font()))
             column.addLayout(self._state)
             column.addWidget(self._again, 0, Qt.AlignmentFlag.AlignLeft)
@@ -165,6 +168,7 @@ class SettingsWindow(QWidget):
         """What works on this machine, and what to do about the rest."""
         self._again.setEnabled(False)
         try:
+            await self._sandbox.examine()
             found = await self._bridge.read(self._bridge.workbench.doctor)
         finally:
             self._again.setEnabled(True)
