@@ -10,7 +10,9 @@ from pathlib import Path
 
 from desktop.sandbox.policy import check
 from tests.unit.sandbox.hostile import BREAKING, HOSTILE
+from tests.unit.sandbox.hostile_more import HOSTILE_MORE
 from tests.unit.sandbox.ordinary import ORDINARY
+from tests.unit.sandbox.ordinary_more import ORDINARY_MORE
 
 
 def timed_ms(source: bytes) -> tuple[bool, float]:
@@ -33,8 +35,8 @@ def main() -> None:
     print(f"first check, rules read: {(time.perf_counter() - start) * 1000:.0f} ms")
     rows: list[tuple[str, int, int, list[float]]] = []
     for name, sources, want in (
-        ("own hostile", [as_bytes(s) for s in HOSTILE.values()], False),
-        ("own ordinary", [as_bytes(s) for s in ORDINARY.values()], True),
+        ("own hostile", [as_bytes(s) for s in (HOSTILE | HOSTILE_MORE).values()], False),
+        ("own ordinary", [as_bytes(s) for s in (ORDINARY | ORDINARY_MORE).values()], True),
         ("own checker breakers", [as_bytes(s) for s in BREAKING.values()], None),
     ):
         results = [timed_ms(s) for s in sources]

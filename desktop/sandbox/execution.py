@@ -26,6 +26,7 @@ PYTHON = ("python", "-I", "-S", "-B", LAUNCHER)
 _SCRIPT = ("python", "-I", "-B", "-u", "/input/analysis.py")
 ANSWER_S = 2  # how long the engine may take to say whether a program runs; asked at least every _ASK_S
 _ASK_S = 0.5
+_SILENCE_S = 10  # an engine that has not answered for so long is lost; a script that takes every core makes it slow
 Lost = (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
 EngineTrouble = (*Lost, OSError)
 
@@ -80,12 +81,20 @@ class Execution:
             reader = threading.Thread(target=read, name=f"log-{self._container}", daemon=True)
             reader.start()
             with _opened(self._engine, ANSWER_S) as control:
-                pause_s = 0.05
-                while not stream_over.wait(pause_s) and control.exec_inspect(self._job)["Running"] is not False:
+                pause_s, answered = 0.05, time.monotonic()
+                while not stream_over.wait(pause_s):
+                    try:
+                        if control.exec_inspect(self._job)["Running"] is False:
+                            break
+                        answered = time.monotonic()
+                    except requests.exceptions.Timeout:
+                        if time.monotonic() - answered > _SILENCE_S:
+                            raise
                     pause_s = min(_ASK_S, pause_s * 1.5)
-                stream_over.wait(0.3)  # a child that holds the log open does not hold the run open
-                self._output.end()
-                reader.join(2)
+            stream_over.wait(0.3)  # a child that holds the log open does not hold the run open
+            self._output.end()
+            reader.join(2)
+            with _opened(self._engine, 30) as control:
                 exit_code = _exit_code(control, self._job)
             is_oom = exit_code not in (0, None) and self._oom_kills() > 0
             return Ended(exit_code, is_oom)

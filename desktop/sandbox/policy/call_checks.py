@@ -49,6 +49,7 @@ _PATH_TAKERS |= {
     "connect",
     "glob",
 }
+_FILE_READERS = {"read", "read_text", "readline", "readlines", "read_bytes"}
 _NAMED_METHODS = {"apply", "agg", "aggregate", "transform", "map", "pipe", "applymap"}
 _FORMULA_CALLS = {"C", "I", "Q", "bs", "cr", "cc", "te", "center", "scale", "standardize", "poly", "Treatment", "Sum"}
 _FORMULA_CALLS |= {"Diff", "Helmert", "Poly", "log", "log2", "log10", "log1p", "exp", "sqrt", "abs", "lag", "hashed"}
@@ -85,7 +86,8 @@ class CallChecks(NameChecks):
             ):
                 self._address(argument, node)
         if name in _NAMED_METHODS:
-            for argument in node.args[:1]:
+            several = [e for a in node.args[:1] if isinstance(a, (ast.List, ast.Tuple)) for e in a.elts]
+            for argument in (*node.args[:1], *several):
                 for text in self._values.texts(argument, scope) or ():
                     if text in ("eval", "query", "pipe") or text in self._rules.refused_attributes or is_dunder(text):
                         self._add("attribute", node, f"{name}({text!r}) calls a method by name.", "Call it directly.")
@@ -194,8 +196,10 @@ class CallChecks(NameChecks):
         if any(p.startswith(texts.FORMULA_MODULES) for p in paths) and node.args:
             given.append((node.args[0], "formula"))
         given += [(k.value, "formula") for k in node.keywords if k.arg in texts.FORMULA_KEYWORDS]
+        if "from_formula" in last:
+            given += [(v, "formula") for a in node.args[1:2] if isinstance(a, ast.Dict) for v in a.values]
         for keyword in node.keywords:
-            if keyword.arg == "vc_formula":
+            if keyword.arg in ("vc_formula", "vc_formulas"):
                 given += [(v, "formula") for v in getattr(keyword.value, "values", [keyword.value])]
         for argument, kind in {id(a): (a, k) for a, k in given}.values():
             self._evaluated(argument, kind, node, scope)
@@ -205,7 +209,7 @@ class CallChecks(NameChecks):
         if rendered is None:
             return
         for text, is_certain in rendered:
-            if not is_certain and self._makes_text:
+            if not is_certain and (self._makes_text or self._is_read(argument, scope)):
                 message = "This text is evaluated, and what it will say cannot be read in the script."
                 remedy = "Write it out; for numbers use @variable in a query, for columns a literal list of names."
                 self._add("expression", call, message, remedy)
@@ -218,6 +222,13 @@ class CallChecks(NameChecks):
                         self._add("expression", call, message, "Write it as a plain expression of columns.")
                 else:
                     self._judge_text(tree, call, scope, is_formula=kind == "formula")
+
+    def _is_read(self, argument: ast.expr, scope: Scope) -> bool:
+        """Whether the text comes out of a file."""
+        return any(
+            isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in _FILE_READERS
+            for n in ast.walk(self._source(argument, scope))
+        )
 
     def _render(self, argument: ast.expr, scope: Scope) -> list[tuple[str, bool]] | None:
         """(text, whether it is certain), with a hole for what is not known. None: it is no text."""

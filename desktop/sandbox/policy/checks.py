@@ -11,17 +11,15 @@ import unicodedata
 
 from desktop.core.ports import Finding
 from desktop.sandbox.policy import texts
+from desktop.sandbox.policy.argument_checks import TEX, ArgumentChecks
 from desktop.sandbox.policy.atoms import Items, Text
-from desktop.sandbox.policy.call_checks import CallChecks
 from desktop.sandbox.policy.judge import DANGER, is_dunder
 from desktop.sandbox.policy.name_checks import dunder_remedy
 from desktop.sandbox.policy.rules import Rules
 from desktop.sandbox.policy.scopes import Layout, Placed
 
-_TEX = ("usetex starts the program LaTeX.", "Leave usetex off; matplotlib draws $formulas$ itself.")
 
-
-class Checks(CallChecks):
+class Checks(ArgumentChecks):
     """One script's check."""
 
     def __init__(self, layout: Layout, rules: Rules) -> None:
@@ -154,6 +152,8 @@ class Checks(CallChecks):
         node = placed.node
         assert isinstance(node, ast.BinOp)
         is_outermost = not isinstance(placed.parent, ast.BinOp)
+        if isinstance(node.op, ast.Div):
+            self._division(placed)
         if isinstance(node.op, (ast.Add, ast.Mult)) and is_outermost:
             for text in self._values.texts(node, placed.scope) or ():
                 self._text(text, node)
@@ -178,31 +178,13 @@ class Checks(CallChecks):
             if is_dunder(name) and name.endswith("__") and name not in self._rules.readable_dunders:
                 self._add("dunder", node, f"[{name!r}] reaches into the interpreter.", "Remove it.")
 
-    def _assign(self, placed: Placed) -> None:
-        node = placed.node
-        assert isinstance(node, ast.Assign)
-        is_false = isinstance(node.value, ast.Constant) and node.value.value in (False, None)
-        for target in node.targets:
-            if isinstance(target, ast.Subscript) and not is_false:
-                for text in self._values.texts(target.slice, placed.scope) or ():
-                    if text.endswith("usetex"):
-                        self._add("process", node, *_TEX)
-
-    def _dictionary(self, placed: Placed) -> None:
-        node = placed.node
-        assert isinstance(node, ast.Dict)
-        for key, value in zip(node.keys, node.values, strict=True):
-            is_false = isinstance(value, ast.Constant) and value.value in (False, None)
-            if isinstance(key, ast.Constant) and str(key.value).endswith("usetex") and not is_false:
-                self._add("process", node, *_TEX)
-
     def _keyword(self, placed: Placed) -> None:
         node = placed.node
         assert isinstance(node, ast.keyword)
         is_false = isinstance(node.value, ast.Constant) and node.value.value in (False, None)
         is_refused = node.arg == "allow_pickle" and not is_false
         if node.arg == "usetex" and not is_false:
-            self._add("process", node, *_TEX)
+            self._add("process", node, *TEX)
         if node.arg is None:
             for items in self._values.of(node.value, placed.scope):
                 keys = items.keys if isinstance(items, Items) else None

@@ -34,6 +34,7 @@ EVALUATED: dict[str, tuple[int | None, tuple[str, ...], str]] = {
     "Formula": (0, ("root",), "formula"),
     "ModelSpec": (0, ("formula",), "formula"),
     "from_formula": (0, ("formula",), "formula"),
+    "MICE": (0, ("model_formula",), "formula"),
     "differentiate": (None, (), "formula"),
 }
 FORMULA_KEYWORDS = ("formula", "design", "re_formula", "exog_re_formula", "zero_formula", "dep_formula", "formula_like")

@@ -135,7 +135,7 @@ class SandboxPage(QWidget):
             self._set_busy(False)
             raise
         known = await self._bridge.read(self._bridge.workbench.runtime.job, self._job)
-        if known is not None and known.state.is_final and self._job == known.id:  # it ended before its id was known here
+        if known is not None and known.state.is_final and self._job == known.id:  # it ended at once
             self._on_job(known)
 
     def _set_busy(self, busy: bool) -> None:

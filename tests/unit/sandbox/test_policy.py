@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 
 from desktop.sandbox.policy import check
 from desktop.sandbox.policy.rules import load_rules
-from tests.unit.sandbox.hostile import BREAKING, HOSTILE
-from tests.unit.sandbox.ordinary import ORDINARY
+from tests.unit.sandbox.hostile import BREAKING
+from tests.unit.sandbox.hostile import HOSTILE as FIRST_HOSTILE
+from tests.unit.sandbox.hostile_more import HOSTILE_MORE
+from tests.unit.sandbox.ordinary import ORDINARY as FIRST_ORDINARY
+from tests.unit.sandbox.ordinary_more import ORDINARY_MORE
+
+HOSTILE = FIRST_HOSTILE | HOSTILE_MORE
+ORDINARY = FIRST_ORDINARY | ORDINARY_MORE
 
 
 def as_bytes(source: str | bytes) -> bytes:
