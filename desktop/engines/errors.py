@@ -1,0 +1,61 @@
+"""What can go wrong between a request and a model, each with what to try. Raised by engines, budget and gateway."""
+
+from __future__ import annotations
+
+from desktop.core.errors import AppError
+
+
+class EngineMissingError(AppError):
+    """The runtime this model needs is not installed, or cannot run on this machine."""
+
+    code = "engines.missing"
+
+
+class BadModelError(AppError):
+    """The files of a model are broken, incomplete or of a kind the runtime does not know."""
+
+    code = "engines.bad_model"
+
+
+class EngineLostError(AppError):
+    """The process or server that held the model went away in the middle of a request. The request is not replayed."""
+
+    code = "engines.lost"
+    retryable = True
+
+
+class OutOfMemoryError(AppError):
+    """The runtime ran out of memory while loading or answering."""
+
+    code = "engines.out_of_memory"
+
+
+class ContextTooLongError(AppError):
+    """Prompt and answer together are longer than the model's context (facts: `tokens`, `context_tokens`)."""
+
+    code = "engines.context_too_long"
+
+
+class UnsupportedSchemaError(AppError):
+    """The schema uses a keyword outside the dialect that is enforced (facts: `keyword`, `path`)."""
+
+    code = "engines.unsupported_schema"
+
+
+class InvalidAnswerError(AppError):
+    """The answer did not satisfy its schema, also after a repair (facts: `problem`)."""
+
+    code = "engines.invalid_answer"
+
+
+class NotAnEmbeddingModelError(AppError):
+    """This model gives no embeddings."""
+
+    code = "engines.no_embeddings"
+
+
+class BudgetExceededError(AppError):
+    """The model does not fit beside what is in use (facts: `needs_bytes`, `free_bytes`, `evictable_bytes`)."""
+
+    code = "engines.budget_exceeded"
+    retryable = True
