@@ -7,6 +7,8 @@ where the treated level is higher.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -77,14 +79,65 @@ class SampleTable(_Schema):
 
 
 class Contrast(_Schema):
-    """treated over control, within one factor of the design."""
+    """What is tested: treated over control within one factor of the design.
+
+    An interaction names two factors, "genotype:drug", and a level of each on both sides, "ko:yes" over "wt:no": how the
+    second factor's effect differs between levels of the first. A measurement (dose, age) has no levels, its treated and
+    control are empty: tested is the change per unit of it. A ":" that belongs to a level is written "\\:".
+
+    within   levels of other factors at which it is made, where the design lets the effect differ between them
+    """
 
     factor: str
-    treated: str
-    control: str
+    treated: str = ""
+    control: str = ""
+    within: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def factors(self) -> list[str]:
+        """The factor compared, or the two of an interaction."""
+        return self.factor.split(":")
+
+    @property
+    def is_interaction(self) -> bool:
+        return ":" in self.factor
+
+    @property
+    def is_slope(self) -> bool:
+        """Tested is the change per unit of a measurement."""
+        return not self.is_interaction and not self.treated and not self.control
+
+    @property
+    def compared(self) -> dict[str, tuple[str, str]]:
+        """Factor → (treated, control), two entries for an interaction; ("", "") for a measurement."""
+        if not self.is_interaction:
+            return {self.factor: (self.treated, self.control)}
+        names, treated, control = self.factors, split_levels(self.treated), split_levels(self.control)
+        return {
+            name: (treated[at] if at < len(treated) else "", control[at] if at < len(control) else "")
+            for at, name in enumerate(names)
+        }
 
     def __str__(self) -> str:
-        return f"{self.factor}: {self.treated} vs {self.control}"
+        text = f"{self.factor}: per unit" if self.is_slope else f"{self.factor}: {self.treated} vs {self.control}"
+        inside = " and ".join(f"{name} {level}" for name, level in self.within.items())
+        return f"{text} in {inside}" if inside else text
+
+
+def join_levels(levels: Sequence[str]) -> str:
+    """One side of an interaction's contrast, from a level of each of its factors."""
+    return ":".join(level.replace("\\", "\\\\").replace(":", "\\:") for level in levels)
+
+
+def split_levels(text: str) -> list[str]:
+    """The levels of one side of an interaction's contrast."""
+    parts = [""]
+    for piece in re.findall(r"\\.|[^\\]|\\$", text, re.DOTALL):
+        if piece == ":":
+            parts.append("")
+        else:
+            parts[-1] += piece[-1]
+    return parts
 
 
 class Reason(_Schema):
@@ -156,7 +209,8 @@ class Plan(_Schema):
     values: ValueType = "counts"  # what the table holds; decides the model: reads, or values on a log scale
     design: str = ""  # Wilkinson formula, the factor of the contrast last: "~ cell + dex"
     reduced: str = ""  # a design: what it leaves out is tested as a whole, and the contrast is only reported
-    contrast: Contrast | None = None
+    contrast: Contrast | None = None  # the first one; its results are results.csv
+    other_contrasts: list[Contrast] = Field(default_factory=list)  # tested on the same fit, each in a folder of its own
     alpha: float = Field(0.05, gt=0, lt=1)
     lfc_threshold: float = Field(0.0, ge=0)  # |log2 fold change| tested against; 0 is the ordinary test
     min_total_count: int = Field(0, ge=0)  # genes with fewer reads over all samples are not tested
@@ -165,6 +219,11 @@ class Plan(_Schema):
     n_heatmap_genes: int = Field(50, ge=2)
     reasons: list[Reason] = Field(default_factory=list)
     warnings: list[Caution] = Field(default_factory=list)
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """Every contrast, the first one first."""
+        return (*([self.contrast] if self.contrast else []), *self.other_contrasts)
 
 
 class InspectParams(_Schema):
