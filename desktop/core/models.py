@@ -55,6 +55,8 @@ class Prompt:
     max_tokens   most tokens of the answer
     temperature  0 takes the likeliest token each time: the same answer for the same model and prompt
     tier         a person's own choice; None lets routing decide
+    check        what else the answer must be: given the value (or the text, without a schema) it says what is wrong, or
+                 None. What it says goes to the model once for repair, then the next larger model is asked
     """
 
     messages: tuple[Message, ...]
@@ -66,6 +68,7 @@ class Prompt:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     tier: Tier | None = None
+    check: Callable[[Any], str | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `value` is the parsed JSON where a schema was given, and has been validated against it."""
+    """A finished answer. `value` is the parsed JSON where a schema was given, and has been validated against it.
+
+    degraded  why this is less than what was asked for (a smaller model, a rule); empty when it is not
+    why       the routing decision in words, one reason an entry
+    """
 
     text: str
     model: str
@@ -102,7 +109,8 @@ class Answer:
     timing: Timing = Timing()
     attempts: int = 1
     is_from_cache: bool = False
-    why: tuple[str, ...] = ()  # the routing decision in words, one reason an entry
+    degraded: str = ""
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,7 @@ class Models(Protocol):
     async def generate(self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None) -> Answer:
         """Answer a prompt; `on_text` gets the text piece by piece. Cancel the task to stop within one token.
 
+        With a schema or a check, `on_text` gets the whole text once it has passed: what was shown is never taken back.
         Raises AppErrors with codes `models.…` and `engines.…`; never an answer that breaks its schema.
         """
 

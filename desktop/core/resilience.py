@@ -63,42 +63,70 @@ async def with_retries(
 
 
 class Breaker:
-    """Closed until `limit` failures in a row; then open for `pause_s`; then one probe decides."""
+    """Closed until `limit` failures in a row; then open for `pause_s`; then one probe decides.
 
-    def __init__(self, name: str, clock: Clock, *, limit: int = 3, pause_s: float = 30.0) -> None:
+    A failure that carries the fact `retry_after_s` opens it at once for that long, at most `longest_s`: the service
+    asked for it. Cancelled calls count neither way, nor errors of which `counts` says no, nor calls that began before
+    it last opened or closed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        limit: int = 3,
+        pause_s: float = 30.0,
+        longest_s: float = 600.0,
+        counts: Callable[[Exception], bool] = lambda error: True,
+    ) -> None:
         self.name, self._clock, self._limit, self._pause_s = name, clock, limit, pause_s
-        self._failures, self._opened_s, self._is_probing = 0, 0.0, False
+        self._longest_s, self._counts = longest_s, counts
+        self._failures, self._until_s, self._is_probing = 0, 0.0, False
+        self._epoch = 0  # one more each time it opens or closes
 
     @property
     def state(self) -> Literal["closed", "open", "probing"]:
         """ "probing": the pause is over and the next call (or the one under way) decides."""
         if self._failures < self._limit:
             return "closed"
-        return "open" if self._clock.monotonic_s() < self._opened_s + self._pause_s else "probing"
+        return "open" if self._clock.monotonic_s() < self._until_s else "probing"
+
+    @property
+    def is_admitting(self) -> bool:
+        """Whether a call made now would be let through."""
+        state = self.state
+        return state == "closed" or (state == "probing" and not self._is_probing)
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do `work` if the breaker lets it through. Raises BreakerOpenError, or what `work` raised.
-
-        A cancelled call counts neither as a failure nor as a success.
-        """
-        state = self.state
-        if state == "open" or (state == "probing" and self._is_probing):
-            left_s = max(0.0, self._opened_s + self._pause_s - self._clock.monotonic_s())
+        """Do `work` if the breaker lets it through. Raises BreakerOpenError, or what `work` raised."""
+        if not self.is_admitting:
+            left_s = max(0.0, self._until_s - self._clock.monotonic_s())
             raise BreakerOpenError(
-                f"{self.name} failed {self._failures} times in a row and is left alone for now.",
+                f"{self.name} failed repeatedly or asked for a pause, and is left alone for now.",
                 hint=f"Try again in {left_s:.0f} s.",
                 retry_after_s=left_s,
             )
-        self._is_probing = state == "probing"
+        is_probe, epoch = self.state == "probing", self._epoch
+        self._is_probing = self._is_probing or is_probe
         try:
             value = await work()
-        except Exception:
-            self._failures += 1
-            if self._failures >= self._limit:
-                self._opened_s = self._clock.monotonic_s()
+        except Exception as error:
+            if epoch == self._epoch and self._counts(error):
+                self._note_failure(error, is_probe=is_probe)
             raise
         finally:
-            if state == "probing":
+            if is_probe:
                 self._is_probing = False
-        self._failures = 0
+        if epoch == self._epoch:
+            self._epoch += is_probe
+            self._failures = 0
         return value
+
+    def _note_failure(self, error: Exception, *, is_probe: bool) -> None:
+        asked_s = error.facts.get("retry_after_s") if isinstance(error, AppError) else None
+        asked_s = min(float(asked_s), self._longest_s) if isinstance(asked_s, int | float) else None
+        self._failures = max(self._failures + 1, self._limit if asked_s is not None or is_probe else 0)
+        if self._failures >= self._limit:
+            self._epoch += 1
+            self._until_s = self._clock.monotonic_s() + (self._pause_s if asked_s is None else asked_s)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from desktop.core.models import Enforced, EngineName, Finish, Message, Usage
+from desktop.core.models import Enforced, EngineName, Finish, Message, Tier, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,3 +112,33 @@ class Engine(Protocol):
 
     async def load(self, files: ModelFiles) -> LoadedModel:
         """Start and make ready. Cancelling ends the child. Raises BadModelError, EngineLostError, OutOfMemoryError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetModel:
+    """A local model as routing sees it: on this disk, its runtime installed.
+
+    tier            the slot it answers in; None for a model that only embeds
+    context_tokens  the longest context it can be loaded with
+    is_loaded       in memory now: a request would not wait for a load
+    """
+
+    id: str
+    engine: EngineName
+    tier: Tier | None
+    context_tokens: int
+    embeds: bool = False
+    is_loaded: bool = False
+
+
+class Fleet(Protocol):
+    """The local models of this machine within their memory budget."""
+
+    def status(self) -> Sequence[FleetModel]:
+        """Every model that could be leased, best of its tier first. Cheap: asked for each request."""
+
+    def lease(self, model_id: str, *, context_tokens: int) -> AbstractAsyncContextManager[LoadedModel]:
+        """A loaded model that is not evicted inside the block; loads it first where needed.
+
+        Entering raises BudgetExceededError, BadModelError, EngineMissingError, EngineLostError or OutOfMemoryError.
+        """

@@ -59,3 +59,41 @@ class BudgetExceededError(AppError):
 
     code = "engines.budget_exceeded"
     retryable = True
+
+
+class ServerUnreachableError(AppError):
+    """No connection to the model server: no network, no such name, connection refused. Nothing was computed."""
+
+    code = "engines.unreachable"
+    retryable = True
+
+
+class ServerBusyError(AppError):
+    """The model server is overloaded or still starting (facts: `status`, and `retry_after_s` when it said so)."""
+
+    code = "engines.busy"
+    retryable = True
+
+
+class RequestRefusedError(AppError):
+    """The model server understood the request and declined it (facts: `status`)."""
+
+    code = "engines.refused"
+
+
+class NotAuthorisedError(AppError):
+    """The model server does not take the token, or wants one (facts: `status`)."""
+
+    code = "engines.not_authorised"
+
+
+class BadReplyError(AppError):
+    """The reply is not what a model server says: a web page, broken JSON, missing fields (facts: `status`)."""
+
+    code = "engines.bad_reply"
+
+
+class EngineTimeoutError(AppError):
+    """The model did not begin, did not go on, or did not end in time (facts: `phase`, `waited_s`)."""
+
+    code = "engines.timeout"

@@ -126,3 +126,49 @@ async def test_only_one_probe_at_a_time_and_a_cancelled_one_does_not_count() -> 
         await probe
     assert breaker.state == "probing"
     assert await outcome(breaker, failing()) == "done"
+
+
+async def test_what_does_not_count_leaves_the_breaker_as_it_was() -> None:
+    clock = SetClock()
+    breaker = Breaker("server", clock, limit=2, pause_s=5, counts=lambda error: not isinstance(error, InputError))
+    for _ in range(5):
+        assert await outcome(breaker, failing(InputError("no", hint="x"))) == "app.bad_input"
+    assert breaker.state == "closed"
+    for _ in range(2):
+        await outcome(breaker, failing(busy()))
+    clock.time_s = 6
+    assert await outcome(breaker, failing(InputError("no", hint="x"))) == "app.bad_input"
+    assert breaker.state == "probing"
+
+
+@pytest.mark.parametrize(("asked_s", "left_s"), [(7, 7), (3600, 600)])
+async def test_a_service_that_asks_for_a_pause_gets_it_at_once(asked_s: float, left_s: float) -> None:
+    clock = SetClock()
+    breaker = Breaker("server", clock, pause_s=30)
+    await outcome(breaker, failing(busy(retry_after_s=asked_s)))
+    clock.time_s = left_s - 0.1
+    assert (breaker.state, breaker.is_admitting) == ("open", False)
+    clock.time_s = left_s + 0.1
+    assert breaker.is_admitting
+    assert await outcome(breaker, failing()) == "done"
+    assert breaker.state == "closed"
+
+
+async def test_calls_from_before_it_opened_change_nothing_afterwards() -> None:
+    clock = SetClock()
+    breaker = Breaker("server", clock, limit=1, pause_s=5)
+    gate = asyncio.Event()
+
+    async def slow(*errors: Exception) -> str:
+        await gate.wait()
+        return await failing(*errors)()
+
+    early = [asyncio.create_task(outcome(breaker, slow)), asyncio.create_task(outcome(breaker, lambda: slow(busy())))]
+    await asyncio.sleep(0)
+    await outcome(breaker, failing(busy()))
+    clock.time_s = 4
+    gate.set()
+    assert await asyncio.gather(*early) == ["done", "test.busy"]
+    assert breaker.state == "open"  # neither closed by the success nor kept open longer by the failure
+    clock.time_s = 5.1
+    assert breaker.state == "probing"
