@@ -117,6 +117,27 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
         return analysis.compare(house, left, right, out, as_json=json)
 
     @app.command()
+    def batch(
+        data: Annotated[
+            list[str], typer.Argument(help="A YAML or CSV file that lists analyses; or tables, folders, accessions.")
+        ],
+        question: Annotated[
+            list[str] | None, typer.Option("--question", "-q", help="Asked of each dataset; may be given again.")
+        ] = None,
+        isolation: Annotated[
+            IsolationOption, typer.Option("--isolation", help="Where the analysis scripts run.")
+        ] = IsolationOption.AUTO,
+        out: Out = None,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> int:
+        """Run many analyses as one job with a table of outcomes; the same command goes on where it was cut off."""
+        from desktop.cli import batch as several
+
+        wish = several.BatchWish(data, question or [], isolation.value, out)
+        return several.batch(house, wish, is_agreed=yes, as_json=json)
+
+    @app.command()
     def demo(
         out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("demo"),
         json: Json = False,

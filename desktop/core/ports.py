@@ -259,3 +259,10 @@ class JobContext(Protocol):
 
     async def io(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a short blocking function in a thread."""
+
+    def part(self, name: str, on_progress: Callable[[float, str], None]) -> JobContext:
+        """The same ports for one of several runs inside this job; its `job_id` is this one's with `name` added.
+
+        Its steps and progress go to `on_progress` (0..1 of the part, what it does now), its log lines bear its name,
+        and its warnings are log lines too.
+        """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from desktop.core.clock import Clock
@@ -84,3 +84,38 @@ class Context:
     async def io(self, fn: Callable[..., T], /, *args: Any) -> T:
         with span(f"io.{fn.__name__}"):
             return await asyncio.to_thread(fn, *args)
+
+    def part(self, name: str, on_progress: Callable[[float, str], None]) -> Part:
+        """See `desktop.core.ports.JobContext.part`."""
+        shared = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Part(**shared | {"job_id": f"{self.job_id}-{name}"}, _name=name, _on_progress=on_progress)
+
+
+@dataclass(slots=True)
+class Part(Context):
+    """The context of one of several runs inside a job: what it tells of itself goes to that job."""
+
+    _name: str = ""
+    _on_progress: Callable[[float, str], None] = lambda _frac, _note: None
+    _done_frac: float = 0.0
+    _floor: float = 0.0
+    _ceiling: float = 1.0
+    _step_name: str = ""
+
+    @contextmanager
+    def _step(self, name: str, upto: float) -> Iterator[None]:
+        self._floor, self._ceiling, self._step_name = self._done_frac, max(self._done_frac, min(1.0, upto)), name
+        self.progress(0.0)
+        yield
+        self.progress(1.0)
+
+    def progress(self, done_frac: float, note: str = "") -> None:
+        whole = self._floor + min(1.0, max(0.0, done_frac)) * (self._ceiling - self._floor)
+        self._done_frac = max(self._done_frac, whole)
+        self._on_progress(self._done_frac, ": ".join(filter(None, (self._step_name, note))))
+
+    def log(self, line: str) -> None:
+        self._live.log(f"{self._name}: {line}")
+
+    def warn(self, text: str) -> None:
+        self.log(f"warning: {text}")

@@ -35,5 +35,13 @@ STUDIO = Studio(
             title="Compare runs",
             resumable=True,
         ),
+        Job(
+            "omics.run_batch",
+            run="desktop.studios.omics.batch:run_batch",
+            params="desktop.studios.omics.batch_schema:BatchParams",
+            lane="sandbox",
+            title="Analyse several",
+            resumable=True,
+        ),
     ),
 )

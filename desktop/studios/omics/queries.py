@@ -14,6 +14,7 @@ from desktop.core.clock import Clock
 from desktop.core.paths import resources_dir
 from desktop.core.ports import Store
 from desktop.studios.omics import repo
+from desktop.studios.omics.batch_schema import BatchResult
 from desktop.studios.omics.errors import UnknownRunError
 from desktop.studios.omics.repo import RunRow
 from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Inspection, Plan, SampleTable
@@ -89,6 +90,13 @@ def load_results(out_dir: Path) -> RunView:
     return load_run(out_dir)
 
 
+def is_accession(text: str) -> bool:
+    """Whether a text has the shape of an accession, or of an address of one."""
+    from desktop.studios.omics.sources.geo_urls import is_accession as is_one
+
+    return is_one(text)
+
+
 # ---- plans and designs ----------------------------------------------------------------------------------------------
 
 
@@ -138,3 +146,27 @@ def level_counts(samples: SampleTable, factors: list[str]) -> dict[tuple[str, ..
     from desktop.studios.omics.steps.design import level_counts as count
 
     return count(samples, factors)
+
+
+# ---- batches --------------------------------------------------------------------------------------------------------
+
+
+def load_batch(folder: Path) -> BatchResult:
+    """The outcomes of a batch, finished or running; DamagedRunError when the folder has none."""
+    from desktop.studios.omics.batch_table import load_batch as load
+
+    return load(folder)
+
+
+def read_batch_file(path: Path) -> list[AnalysisParams]:
+    """The analyses that a YAML or CSV file lists; BatchFileError."""
+    from desktop.studios.omics.batch_table import read_batch_file as read
+
+    return read(path)
+
+
+def is_batch_file(path: Path) -> bool:
+    """Whether a file lists analyses, rather than being data itself."""
+    from desktop.studios.omics.batch_table import is_batch_file as is_one
+
+    return is_one(path)
