@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 def resources_dir() -> Path:
@@ -15,9 +15,11 @@ def resources_dir() -> Path:
     return root / "resources"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The data folder. `BENCHTOP_HOME` moves it; folders are made when first used."""
+class Paths(NamedTuple):
+    """The data folder. `BENCHTOP_HOME` moves it; folders are made when first used.
+
+    Part of the first paint: a dataclass, or a library for two paths, would cost it 10 ms.
+    """
 
     home: Path
 
@@ -27,9 +29,10 @@ class Paths:
         given = os.environ.get("BENCHTOP_HOME")
         if given:
             return cls(Path(given).expanduser().resolve())
-        import platformdirs
-
-        return cls(Path(platformdirs.user_data_dir("Benchtop", appauthor=False)))
+        if sys.platform == "darwin":
+            return cls(Path.home() / "Library" / "Application Support" / "Benchtop")
+        shared = Path(os.environ.get("XDG_DATA_HOME", ""))
+        return cls((shared if shared.is_absolute() else Path.home() / ".local" / "share") / "Benchtop")
 
     @property
     def store(self) -> Path:

@@ -6,11 +6,16 @@ before the first picture. `frame.Frame` fills it right after; its layout there m
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QPainter, QPalette
 from PySide6.QtWidgets import QMainWindow
 
 from desktop.ui.window_state import WindowState
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
 
 SIDEBAR_PX = 190
 
@@ -40,7 +45,7 @@ class Window(QMainWindow):
         self._is_painted = True
         painter = QPainter(self)
         top, left = 54, self._sidebar_px
-        base = self.palette().color(QPalette.ColorRole.Base)
-        painter.fillRect(left, top, self.width() - left, self.height() - top - 24, base)
+        painter.setBackground(self.palette().brush(QPalette.ColorRole.Base))
+        painter.eraseRect(left, top, self.width() - left, self.height() - top - 24)  # fillRect makes Qt's enums: 17 ms
         painter.end()
         self.painted.emit()

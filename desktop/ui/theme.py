@@ -2,20 +2,24 @@
 
 Everything is a QPalette or a number; there is no style sheet. On macOS the system's own palette is left alone and
 only its light or dark mode is chosen; elsewhere, where Qt has no platform theme, ours is used. Imports no numerics:
-this module is part of the first paint. So is why Qt's own namespace comes late: making its enums takes 30 ms.
+this module is part of the first paint. That is why Qt's own namespace and what draws icons come late: making the
+enums of one takes 30 ms, a class of the other 1 ms.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from PySide6.QtCore import QByteArray, QRectF, QSize
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap, QStyleHints
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication
 
 from desktop.core.paths import resources_dir
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QSize
+    from PySide6.QtGui import QIcon, QPixmap, QStyleHints
 
 SchemeWish = Literal["system", "light", "dark"]
 
@@ -213,6 +217,9 @@ def fixed_font() -> QFont:
 
 def icon(name: str, palette: QPalette | None = None) -> QIcon:
     """The template icon `resources/icons/<name>.svg` in the colours of the palette. Ask again when it changes."""
+    from PySide6.QtCore import QSize
+    from PySide6.QtGui import QIcon
+
     colours = palette or QApplication.palette()
     made = QIcon()
     for mode, group, role in (
@@ -236,7 +243,8 @@ def _device_pixel_ratio() -> float:
 
 @lru_cache(maxsize=256)
 def _drawn(name: str, width: int, height: int, argb: str, ratio: float) -> QPixmap:
-    from PySide6.QtCore import Qt
+    from PySide6.QtCore import QByteArray, QRectF, Qt
+    from PySide6.QtGui import QPainter, QPixmap
     from PySide6.QtSvg import QSvgRenderer
 
     colour = QColor(argb)
