@@ -46,14 +46,20 @@ def checked_url(url: str, destination: Destination, settings: NetSettings) -> st
     bases = {urlsplit(getattr(settings, field))[:2] for field in destination.settings}
     host = (parts.hostname or "").rstrip(".")
     inside = parts[:2] in bases or host == destination.domain or host.endswith("." + destination.domain)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
-    if not (inside and secure) or parts.username is not None:
+    if not (inside and is_secure(url)):
         raise InsecureUrlError(
             f"Benchtop does not fetch {parts.scheme}://{parts.hostname or ''}… as {destination.title}.",
             hint="Only https addresses of the destination you agreed to are read.",
             host=parts.hostname or "",
         )
     return url
+
+
+def is_secure(url: str) -> bool:
+    """Whether it is https, or plain http to this machine, with no name or password in the address."""
+    parts = urlsplit(url)
+    is_here = parts.scheme == "http" and (parts.hostname or "").rstrip(".") in LOOPBACK
+    return (parts.scheme == "https" or is_here) and parts.username is None
 
 
 def is_loopback(url: str) -> bool:

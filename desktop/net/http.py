@@ -20,10 +20,11 @@ from desktop.core.errors import AppError, OfflineError
 from desktop.core.ports import Fetched
 from desktop.net.cache import MISSING_KEPT_S, ContentCache, Entry
 from desktop.net.config import NetSettings
-from desktop.net.destinations import DESTINATIONS, Destination, checked_url, is_loopback
+from desktop.net.destinations import DESTINATIONS, Destination, checked_url, is_loopback, is_secure
 from desktop.net.errors import (
     ConnectionLostError,
     ConsentNeededError,
+    InsecureUrlError,
     NetTimeoutError,
     NotFoundError,
     ServerBusyError,
@@ -79,6 +80,27 @@ class HttpNet:
         """Whether the settings alone let requests go there, without asking the person."""
         settings = self._settings()
         return settings.mode == "allow" or (settings.mode == "ask" and destination in settings.allowed)
+
+    async def depart(self, destination: str, *, method: str, url: str, size_bytes: int) -> None:
+        """Let a request go that another part of the program sends itself, such as a prompt for a model server.
+
+        Consent, safety of the address and the row in the audit trail are the same as for a fetch.
+        raises   ConsentNeededError, InsecureUrlError, and what `on_departure` raises
+        """
+        if not is_secure(url):
+            raise InsecureUrlError(
+                "Benchtop sends prompts by https only (plain http is for this machine).",
+                hint="Change the server's address in the settings to one that begins with https://.",
+                host=urlsplit(url).hostname or "",
+            )
+        if not self.is_allowed(destination):
+            raise ConsentNeededError(
+                f"Nothing may be sent to {destination}"
+                + ("; the network is switched off." if self._settings().mode == "never" else " yet."),
+                hint=f"Add {destination} to net.allowed in the settings (and net: mode: ask), or use local models.",
+                destination=destination,
+            )
+        await self._on_departure(Departure(destination, method, url, size_bytes, "allowed in the settings"))
 
     async def fetch(
         self,

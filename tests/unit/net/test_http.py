@@ -279,3 +279,23 @@ async def test_a_cache_that_cannot_be_written_is_a_typed_error(server: GeoServer
         await net.fetch(server.base + PATH, destination="ncbi")
     assert caught.value.code == "net.disk_full"
     assert server.asked == []
+
+
+PROMPT = {"method": "POST", "url": "https://models.example.org/v1/chat/completions", "size_bytes": 321}
+
+
+async def test_a_prompt_leaves_only_with_consent_and_a_row(make_net: MakeNet, departures: list[Departure]) -> None:
+    for changes in ({"mode": "ask", "allowed": ("ncbi",)}, {"mode": "never", "allowed": ("gpu-box",)}):
+        with pytest.raises(ConsentNeededError, match="gpu-box"):
+            await make_net(**changes).depart("gpu-box", **PROMPT)
+    assert departures == []
+    await make_net(mode="ask", allowed=("gpu-box",)).depart("gpu-box", **PROMPT)
+    (departure,) = departures
+    assert (departure.destination, departure.method, departure.bytes) == ("gpu-box", "POST", 321)
+
+
+@pytest.mark.parametrize("url", ["http://models.example.org/v1", "https://me:pw@models.example.org/v1", "ftp://x/v1"])
+async def test_a_prompt_never_leaves_in_the_clear(make_net: MakeNet, departures: list[Departure], url: str) -> None:
+    with pytest.raises(InsecureUrlError):
+        await make_net().depart("gpu-box", method="POST", url=url, size_bytes=1)
+    assert departures == []
