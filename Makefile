@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: setup demo test run check bench app clean constraints
+.PHONY: setup gguf demo test run check bench app clean constraints
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -17,6 +17,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# llama.cpp has no wheels: built from source once (5 to 10 minutes, a C++ compiler); pip keeps the wheel
+gguf: $(VENV)/.gguf
+
+$(VENV)/.gguf: $(STAMP) constraints-gguf.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement constraints-gguf.txt
+	touch $@
+
 demo: setup
 	$(BIN)/python -m desktop demo --out demo
 
@@ -24,6 +31,7 @@ run: setup
 	$(BIN)/benchtop
 
 test: setup
+	-command -v c++ >/dev/null && $(MAKE) gguf  # where it cannot be built, the tests that need it skip and say so
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 check: setup
@@ -42,4 +50,4 @@ clean:
 	rm -rf $(VENV) build dist demo
 
 constraints:  # after a change of dependencies: pins every package for macOS and Linux, with hashes, naming no host
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet --output-file constraints.txt
+	uv pip compile pyproject.toml --extra dev --extra mlx --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet --output-file constraints.txt

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.engines import tiny_models
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -16,3 +18,19 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("shared reference data is not beside this checkout")
     return data
+
+
+@pytest.fixture(scope="session")
+def tiny_mlx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a real MLX model of 300 KB, 4-bit, with random weights."""
+    if reason := tiny_models.why_not("mlx"):
+        pytest.skip(reason)
+    return tiny_models.make("mlx", tmp_path_factory.mktemp("models") / "tiny-mlx")
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real GGUF model of 400 KB, Q8_0, with random weights."""
+    if reason := tiny_models.why_not("gguf"):
+        pytest.skip(reason)
+    return tiny_models.make("gguf", tmp_path_factory.mktemp("models") / "tiny.gguf", tiny_models.Shape(bits=8))
