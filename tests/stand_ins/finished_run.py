@@ -57,18 +57,13 @@ def finished_run(
     """Make and publish a run at `where`; returns it. With an organism, gene sets are looked for by symbol."""
     folder = open_run_folder(where, "0123456789ab", where.parent / "scratch")
     n_genes = values.shape[1]
-    write_counts(
-        folder.inputs,
-        values,
-        gene_ids or [f"gene{k:04d}" for k in range(n_genes)],
-        gene_symbols or [""] * n_genes,
-        samples.samples,
-    )
+    ids, names = gene_ids or [f"gene{k:04d}" for k in range(n_genes)], gene_symbols or [""] * n_genes
+    write_counts(folder.inputs, values, ids, names, samples.samples)
     write_samples(folder.inputs, samples)
     sets = SetsWritten()
     if organism is not None:
-        names, has_reads = gene_symbols or [], np.asarray(values.any(axis=0))
-        sets = write_gene_sets(folder.inputs, gene_ids or [], names, has_reads, id_type="symbol", organism=organism)
+        has_reads = np.asarray(values.any(axis=0))
+        sets = write_gene_sets(folder.inputs, ids, names, has_reads, id_type="symbol", organism=organism)
     script = to_script(plan, samples, gene_sets=sets.title, no_gene_sets=sets.skipped).encode()
     (folder.inputs / "analysis.py").write_bytes(script)
     folder.outputs.mkdir()

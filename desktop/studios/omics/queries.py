@@ -1,7 +1,8 @@
 """Fast reads and forward-looking answers for the front ends: runs, one run's values, plans, designs.
 
-`make_plan`, `check_plan`, `read_formula`, `level_counts` and `load_results` import numerics: call them in a child
-process (`runtime.call`), not on the window's thread. The rest reads the store and is quick. No file is changed here.
+`make_plan`, `check_plan`, `read_formula`, `level_counts`, `load_results` and `load_gene_sets` import numerics: call
+them in a child process (`runtime.call`), not on the window's thread. The rest reads the store and is quick. No file is
+changed here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Insp
 
 if TYPE_CHECKING:
     from desktop.studios.omics.results import RunView
+    from desktop.studios.omics.results_enrichment import Enrichment, SetMembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,41 @@ def is_accession(text: str) -> bool:
     from desktop.studios.omics.sources.geo_urls import is_accession as is_one
 
     return is_one(text)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneSetView:
+    """The gene-set part of a run. `skipped` says why there is none, and then `tables` and `members` are None.
+
+    provenance   which sets and release; notes: the universe and what was lost on the way, one sentence each
+    """
+
+    skipped: str = ""
+    provenance: str = ""
+    notes: tuple[str, ...] = ()
+    alpha: float = 0.05
+    tables: Enrichment | None = None
+    members: SetMembers | None = None
+
+
+def load_gene_sets(out_dir: Path) -> GeneSetView:
+    """A finished run's gene sets for the window; DamagedRunError when the folder is not whole. For a child process."""
+    from desktop.studios.omics.report_enrichment import enrichment_part
+    from desktop.studios.omics.report_numbers import plain
+    from desktop.studios.omics.results import load_run
+    from desktop.studios.omics.results_enrichment import load_enrichment, load_members
+
+    view = load_run(out_dir)
+    part = enrichment_part(view)
+    if part is None or part.skipped:
+        return GeneSetView(skipped=part.skipped if part else "this run did not look for any")
+    return GeneSetView(
+        provenance=part.gene_sets,
+        notes=tuple(plain(sentence) for sentence in part.sentences),
+        alpha=view.plan.alpha,
+        tables=load_enrichment(out_dir),
+        members=load_members(out_dir),
+    )
 
 
 # ---- plans and designs ----------------------------------------------------------------------------------------------

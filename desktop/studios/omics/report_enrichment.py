@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from desktop.studios.omics.report_numbers import Number, Sentence, small
-from desktop.studios.omics.results import RunView, load_enrichment
+from desktop.studios.omics.results import RunView
+from desktop.studios.omics.results_enrichment import load_enrichment
 
 N_TOP_SETS = 10
 N_SHOWN_GENES = 8

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 RESULT_COLUMNS = ("gene_id", "gene_symbol", "base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj")
 QUALITY_NUMBERS = ("library_size", "genes_detected", "size_factor", "median_correlation", "max_correlation")
-OVERLAP_NUMBERS = ("hits", "study_size", "set_size", "universe_size", "fold_enrichment", "pvalue", "padj")
-RANKED_NUMBERS = ("set_size", "n_ranked", "es", "nes", "null_beyond", "pvalue", "padj", "leading_edge")
 MAX_FILE_BYTES = 512 * 1024 * 1024
 PERCENT_ROW = "percent_variance"
 
@@ -95,7 +93,7 @@ def load_run(out_dir: Path) -> RunView:
     try:
         plan = Plan.model_validate(load_json(out_dir / "plan.json"))
     except ValidationError as error:
-        raise _damaged(out_dir / "plan.json", f"{error.error_count()} of its entries are not a plan's") from error
+        raise damaged(out_dir / "plan.json", f"{error.error_count()} of its entries are not a plan's") from error
     results = load_results_table(out_dir)
     pca = load_table(out_dir / "pca.csv", texts=("sample",))
     heatmap = load_table(out_dir / "heatmap.csv", texts=("gene_id", "gene_symbol"))
@@ -106,13 +104,13 @@ def load_run(out_dir: Path) -> RunView:
         missing = load_table(out_dir / "genes_without_padj.csv", texts=("gene_id", "gene_symbol", "reason"))
         reasons = dict(zip(missing["gene_id"], missing["reason"], strict=True))
     if len(pca) < 2 or pca["sample"].iloc[0] != PERCENT_ROW:
-        raise _damaged(out_dir / "pca.csv", f"its first row is not {PERCENT_ROW}")
+        raise damaged(out_dir / "pca.csv", f"its first row is not {PERCENT_ROW}")
     try:
         samples = load_samples(out_dir / "samples.csv")
     except (OSError, ValueError, IndexError) as error:
-        raise _damaged(out_dir / "samples.csv", "it is not a table of samples") from error
+        raise damaged(out_dir / "samples.csv", "it is not a table of samples") from error
     if not set(quality["sample"]) <= set(samples.samples):
-        raise _damaged(out_dir / "sample_qc.csv", "it names samples that are not in samples.csv")
+        raise damaged(out_dir / "sample_qc.csv", "it names samples that are not in samples.csv")
     gene_ids = list(results["gene_id"])
     return RunView(
         out_dir=out_dir,
@@ -130,39 +128,16 @@ def load_run(out_dir: Path) -> RunView:
         padj=results["padj"].to_numpy(),
         padj_reason=[reasons.get(gene, "") for gene in gene_ids],
         sample_names=list(quality["sample"]),
-        pca_scores=_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
-        pca_percent=_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
+        pca_scores=to_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
+        pca_percent=to_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
         heatmap_genes=list(heatmap["gene_id"]),
         heatmap_symbols=list(heatmap["gene_symbol"]),
         heatmap_samples=list(heatmap.columns[2:]),
-        heatmap=_numbers(heatmap.iloc[:, 2:], out_dir / "heatmap.csv"),
-        distances=_numbers(distances.iloc[:, 1:], out_dir / "sample_distances.csv"),
+        heatmap=to_numbers(heatmap.iloc[:, 2:], out_dir / "heatmap.csv"),
+        distances=to_numbers(distances.iloc[:, 1:], out_dir / "sample_distances.csv"),
         quality=_records(quality, out_dir / "sample_qc.csv"),
         figures={path.stem: path for path in sorted((out_dir / "figures").glob("*.svg"))},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Enrichment:
-    """Gene-set tests as written, with empty cells as NaN: `overlap` one row a direction and set, `ranked` one a set."""
-
-    overlap: pd.DataFrame
-    ranked: pd.DataFrame
-
-
-def load_enrichment(out_dir: Path) -> Enrichment:
-    """enrichment.csv and enrichment_ranked.csv of a run whose summary says that gene sets were tested."""
-    texts = ("set_id", "name", "collection", "representative", "genes")
-    overlap = load_table(out_dir / "enrichment.csv", texts=(*texts, "direction", "key"))
-    ranked = load_table(out_dir / "enrichment_ranked.csv", texts=texts)
-    for table, path, names in (
-        (overlap, out_dir / "enrichment.csv", OVERLAP_NUMBERS),
-        (ranked, out_dir / "enrichment_ranked.csv", RANKED_NUMBERS),
-    ):
-        if not set(names) <= set(table.columns):
-            raise _damaged(path, "it lacks columns")
-        _numbers(table[list(names)], path)
-    return Enrichment(overlap, ranked)
 
 
 def load_results_table(out_dir: Path) -> pd.DataFrame:
@@ -170,9 +145,9 @@ def load_results_table(out_dir: Path) -> pd.DataFrame:
     path = out_dir / "results.csv"
     table = load_table(path, texts=("gene_id", "gene_symbol"))
     if tuple(table.columns) != RESULT_COLUMNS:
-        raise _damaged(path, f"its columns are not {', '.join(RESULT_COLUMNS)}")
+        raise damaged(path, f"its columns are not {', '.join(RESULT_COLUMNS)}")
     numbers = list(RESULT_COLUMNS[2:])
-    table[numbers] = _numbers(table[numbers], path)
+    table[numbers] = to_numbers(table[numbers], path)
     return table
 
 
@@ -181,18 +156,18 @@ def load_table(path: Path, *, texts: tuple[str, ...]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise _damaged(path, "it is missing")
+        raise damaged(path, "it is missing")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise _damaged(path, "it is far too large")
+        raise damaged(path, "it is far too large")
     try:
         table = pd.read_csv(
             path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=_blanks(path, texts)
         )
     except (ValueError, csv.Error) as error:  # pandas' own and decoding errors are ValueErrors
-        raise _damaged(path, "it is not a table") from error
+        raise damaged(path, "it is not a table") from error
     for name in texts:
         if name not in table:
-            raise _damaged(path, f"it has no column {name}")
+            raise damaged(path, f"it has no column {name}")
     return table
 
 
@@ -207,34 +182,36 @@ def load_json(path: Path) -> dict[str, Any]:
     """A JSON object of a run."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise _damaged(path, "it is far too large")
+            raise damaged(path, "it is far too large")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise _damaged(path, "it is missing") from error
+        raise damaged(path, "it is missing") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, "it cannot be read") from error
+        raise damaged(path, "it cannot be read") from error
     if not isinstance(value, dict):
-        raise _damaged(path, "it is not an object")
+        raise damaged(path, "it is not an object")
     return value
 
 
-def _numbers(table: pd.DataFrame, path: Path) -> Floats:
+def to_numbers(table: pd.DataFrame, path: Path) -> Floats:
+    """The table as numbers; DamagedRunError naming `path` when it has text where numbers belong."""
     try:
         return np.asarray(table.to_numpy(dtype=np.float64))
     except (TypeError, ValueError) as error:
-        raise _damaged(path, "it has text where numbers belong") from error
+        raise damaged(path, "it has text where numbers belong") from error
 
 
 def _records(quality: pd.DataFrame, path: Path) -> list[dict[str, Any]]:
     for name in (*QUALITY_NUMBERS, "is_outlier"):
         if name not in quality:
-            raise _damaged(path, f"it has no column {name}")
-    quality[list(QUALITY_NUMBERS)] = _numbers(quality[list(QUALITY_NUMBERS)], path)
+            raise damaged(path, f"it has no column {name}")
+    quality[list(QUALITY_NUMBERS)] = to_numbers(quality[list(QUALITY_NUMBERS)], path)
     quality["is_outlier"] = quality["is_outlier"].astype(str) == "True"
     return [{str(name): value for name, value in row.items()} for row in quality.to_dict("records")]
 
 
-def _damaged(path: Path, what: str) -> DamagedRunError:
+def damaged(path: Path, what: str) -> DamagedRunError:
+    """The error for a file of a run that is not what a run leaves."""
     return DamagedRunError(
         f"{path.name} of this run is damaged: {what}.",
         hint="Run the analysis again, or restore the folder from a backup.",

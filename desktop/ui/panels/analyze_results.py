@@ -16,8 +16,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QT
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.gene_results import format_p
+from desktop.ui.itemmodels.gene_set_results import GeneSetResults
 from desktop.ui.itemmodels.run_results import RunResults
 from desktop.ui.panels.analyze_folds import Folds
+from desktop.ui.panels.analyze_gene_sets import GeneSetsTab
 from desktop.ui.panels.analyze_header import ResultHeader, ThresholdStrip, button
 from desktop.ui.panels.analyze_quality import QualityTab
 from desktop.ui.widgets.gene_table import GeneTable
@@ -29,16 +31,18 @@ from desktop.ui.widgets.plots.pca import PCAPlot
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
 from desktop.ui.widgets.report_view import ReportView
 
-TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "QC", "Report")
-_TESTED_ONLY = ("Volcano", "MA")
+TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "Gene sets", "QC", "Report")
+_TESTED_ONLY = ("Volcano", "MA", "Gene sets")
 
 
 class ResultsView(QWidget):
-    """`exportRequested()`: the shown genes as CSV. `compareRequested()`: with another run. `planRequested()`: back."""
+    """`exportRequested()`: the shown genes as CSV. `compareRequested()`: with another run. `planRequested()`: back.
+    `geneSetsRequested()`: the tab of gene sets is looked at for the first time; `set_gene_sets` brings them."""
 
     exportRequested = Signal()
     compareRequested = Signal()
     planRequested = Signal()
+    geneSetsRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -113,6 +117,15 @@ class ResultsView(QWidget):
         self._show_selection()
         self._fill_current()
 
+    def set_gene_sets(self, results: RunResults, sets: GeneSetResults | str) -> None:
+        """The gene sets of a run, or why they could not be read; another run's than the one shown are dropped."""
+        page = self.page("Gene sets")
+        if results is self._results and isinstance(page, GeneSetsTab):
+            if isinstance(sets, str):
+                page.show_fault(sets)
+            else:
+                page.set_gene_sets(sets, results.genes)
+
     @property
     def results(self) -> RunResults | None:
         return self._results
@@ -164,11 +177,16 @@ class ResultsView(QWidget):
         page = self.page(self.current_tab())
         if isinstance(page, Figure):
             page.copy_picture()
+        elif isinstance(page, GeneSetsTab):
+            page.view.copy() if page.view.hasFocus() else page.figure().copy_picture()
         elif isinstance(page, GeneTable):
             page.view.copy()
 
     def find_genes(self) -> None:
         """Go to the filter box."""
+        if isinstance(sets := self.page(self.current_tab()), GeneSetsTab):
+            sets.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            return
         self.show_tab("Table")
         if isinstance(table := self.page("Table"), GeneTable):
             table.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -216,6 +234,11 @@ class ResultsView(QWidget):
             heatmap = HeatmapFigure("Heatmap", "heatmap")
             heatmap.rowClicked.connect(self._on_heatmap_row)
             return heatmap
+        if name == "Gene sets":
+            sets = GeneSetsTab()
+            sets.rowsChosen.connect(self._on_set_chosen)
+            sets.genesOpened.connect(self._on_set_opened)
+            return sets
         if name in ("Volcano", "MA"):
             plot = VolcanoPlot() if name == "Volcano" else MAPlot()
             plot.rowClicked.connect(self._on_point)
@@ -243,6 +266,9 @@ class ResultsView(QWidget):
                 widget.set_matrix(*_heatmap(results))
             case GeneTable():
                 widget.set_results(genes)
+            case GeneSetsTab():
+                widget.show_reading()
+                self.geneSetsRequested.emit()
             case QualityTab():
                 widget.set_results(results)
             case ReportView():
@@ -274,6 +300,16 @@ class ResultsView(QWidget):
     def _on_heatmap_row(self, line: int) -> None:
         if self._results is not None and self._results.heatmap_rows[line] >= 0:
             self.select_rows([self._results.heatmap_rows[line]])
+
+    def _on_set_chosen(self, rows: list[int], name: str) -> None:
+        self.select_rows(rows)
+        self._show_selection(of=name)
+
+    def _on_set_opened(self, rows: list[int], name: str) -> None:
+        self._on_set_chosen(rows, name)
+        self.show_tab("Table")
+        if isinstance(table := self.page("Table"), GeneTable):
+            table.narrow_to(rows, name)
 
     def _on_table_selected(self, rows: list[int]) -> None:
         self._selected = list(rows)
@@ -313,7 +349,7 @@ class ResultsView(QWidget):
             f"<br>mean {columns['base_mean'][row]:,.1f}"
         ).replace("-", "−")
 
-    def _show_selection(self) -> None:
+    def _show_selection(self, of: str = "") -> None:
         results, rows = self._results, self._selected
         self.copy_names.setVisible(bool(rows))
         if results is None or not rows:
@@ -322,7 +358,8 @@ class ResultsView(QWidget):
             self.selection.setText(self._describe(rows[0]).replace("<br>", " &nbsp;·&nbsp; "))
         else:
             names = ", ".join(escape(results.genes.name(row)) for row in rows[:6])
-            self.selection.setText(f"<b>{len(rows):,} genes</b> &nbsp;{names}{' …' if len(rows) > 6 else ''}")
+            told = f"<b>{len(rows):,} genes{' of ' + escape(of) if of else ''}</b>"
+            self.selection.setText(f"{told} &nbsp;{names}{' …' if len(rows) > 6 else ''}")
 
     def _copy_names(self) -> None:
         if self._results is not None:

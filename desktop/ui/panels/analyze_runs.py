@@ -26,6 +26,7 @@ from desktop.ui.panels.analyze_exports import RunExports
 from desktop.ui.widgets.inspector import Inspected, Operation
 
 if TYPE_CHECKING:
+    from desktop.ui.itemmodels.gene_set_results import GeneSetResults
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
     from desktop.ui.widgets.comparison_view import ComparisonView
@@ -149,8 +150,22 @@ class RunPages(QObject):
             self.view = ResultsView()
             self.exports.set_view(self.view)
             self.view.planRequested.connect(self.planRequested)
+            self.view.geneSetsRequested.connect(lambda: self._bridge.start(self._read_gene_sets()))
             self._pages.addWidget(self.view)
         return self.view
+
+    async def _read_gene_sets(self) -> None:
+        from desktop.ui.itemmodels.gene_set_results import load_gene_set_results
+
+        run, view = self.run, self.view
+        if run is None or view is None:
+            return
+        try:
+            sets: GeneSetResults | str = await self._bridge.call(load_gene_set_results, run.out_dir)
+        except AppError as error:
+            sets = f"{error} {error.hint}"
+        if isValid(view):
+            view.set_gene_sets(run, sets)
 
     # ---- comparisons --------------------------------------------------------------------------------------------
 

@@ -19,10 +19,11 @@ class FittedColumns(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:
-            self._fit()
+            self.fit()
         return False
 
-    def _fit(self) -> None:
+    def fit(self) -> None:
+        """Hide and show for the width there is now."""
         table = self._table
         for column in range(table.model().columnCount()):
             if not table.isColumnHidden(column):

@@ -36,6 +36,12 @@ class GeneTable(QWidget):
         self.search.setToolTip("Names match id or symbol. Conditions: padj, p, lfc, mean, se, stat with < <= > >= =")
         self.only_changed = QCheckBox("Significant only")
         self.only_changed.setToolTip("Genes beyond both thresholds shown above")
+        self._only: NDArray[np.bool_] | None = None
+        self.narrowed = QPushButton(autoDefault=False)
+        self.narrowed.setAccessibleName("Show all genes again")
+        self.narrowed.setToolTip("Show all genes again")
+        self.narrowed.clicked.connect(lambda _checked=False: self.narrow_to(None, ""))
+        self.narrowed.hide()
         self._count = QLabel()
         self._fault = QLabel()
         self._fault.hide()
@@ -60,7 +66,7 @@ class GeneTable(QWidget):
         bar.setContentsMargins(theme.GAP, 6, theme.GAP, 6)
         bar.setSpacing(theme.MARGIN)
         bar.addWidget(self.search, 1)
-        for widget in (self.only_changed, self._count, self.export):
+        for widget in (self.narrowed, self.only_changed, self._count, self.export):
             bar.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -73,6 +79,8 @@ class GeneTable(QWidget):
         """Show these genes."""
         self._selected = []
         self._changed = np.zeros(len(results.gene_ids), dtype=bool)
+        self._only = None
+        self.narrowed.hide()
         self.model.set_results(results)
         keys = self.model.keys
         header = self.view.horizontalHeader()
@@ -89,6 +97,18 @@ class GeneTable(QWidget):
         self._changed = changed
         if self.only_changed.isChecked():
             self._narrow()
+
+    def narrow_to(self, rows: Sequence[int] | None, name: str) -> None:
+        """Show only these rows of the results, called `name` on the button that lifts it; None lifts it."""
+        self._only = None
+        if rows is not None:
+            self._only = np.zeros(len(self._changed), dtype=bool)
+            self._only[list(rows)] = True
+            short = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, 180)
+            self.narrowed.setText(f"{short}  ✕")
+            self.narrowed.setAccessibleName(f"Only genes of {name}: show all again")
+        self.narrowed.setVisible(rows is not None)
+        self._narrow()
 
     def select_rows(self, rows: Sequence[int], *, scroll: bool = True) -> None:
         """Select these rows of the results where they are shown; does not signal."""
@@ -125,7 +145,10 @@ class GeneTable(QWidget):
             super().keyPressEvent(event)
 
     def _narrow(self) -> None:
-        mask = self._changed if self.only_changed.isChecked() else None
+        masks = [
+            mask for mask in (self._only, self._changed if self.only_changed.isChecked() else None) if mask is not None
+        ]
+        mask = np.logical_and.reduce(masks) if masks else None
         self._keeping_selection(lambda: self.model.show_only(mask))
 
     def _on_header_clicked(self, section: int) -> None:

@@ -195,6 +195,28 @@ def tail_probability(tail: Matrix, score: Matrix) -> tuple[Matrix, Integers]:
     return np.where(beyond >= 10, counted, np.clip(drawn_out, MIN_P, counted)), beyond
 
 
+def tested_pairs(results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets) -> tuple[pd.DataFrame, Integers]:
+    """The rows of `results` with a p value beside each gene they lead to, and that gene's column in the sets."""
+    tested = results[results["pvalue"].notna()]
+    pairs = gene_map[["gene_id", "entrez"]].merge(tested, on="gene_id")
+    column_of = pd.Series(np.arange(len(sets.genes)), index=sets.genes)
+    return pairs, column_of.reindex(pairs["entrez"]).to_numpy(dtype=np.int64)
+
+
+def most_read_last(pairs: pd.DataFrame) -> Integers:
+    """The order of pairs in which the last one of a gene is the identifier with the most reads, which ranks it."""
+    order: Integers = np.lexsort((pairs["gene_id"].to_numpy(dtype=str), -pairs["base_mean"].to_numpy()))[::-1]
+    return order
+
+
+def ranking(sets: GeneSets, stat: Matrix) -> Integers:
+    """Columns of the annotated genes that have a statistic (U,), the highest first."""
+    annotated = np.any(list(sets.is_annotated.values()), axis=0) if sets.is_annotated else np.zeros(len(stat), bool)
+    ranked = np.flatnonzero(np.isfinite(stat) & annotated)
+    order: Integers = ranked[np.lexsort((ranked, -stat[ranked]))]
+    return order
+
+
 def ranked_enrichment(
     sets: GeneSets, stat: Matrix, *, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
 ) -> tuple[pd.DataFrame, Integers]:
@@ -206,9 +228,7 @@ def ranked_enrichment(
     The null are random sets of the same size from the ranked genes (above 40 genes of a size within 2.5 %, the score
     scaled by the square root). padj is adjusted within the collection.
     """
-    annotated = np.any(list(sets.is_annotated.values()), axis=0) if sets.is_annotated else np.zeros(len(stat), bool)
-    ranked = np.flatnonzero(np.isfinite(stat) & annotated)
-    order: Integers = ranked[np.lexsort((ranked, -stat[ranked]))]
+    order = ranking(sets, stat)
     members = sets.members[:, order].tocsr()
     members.sort_indices()
     size = np.diff(members.indptr)
@@ -284,9 +304,7 @@ def find_enriched(
               identifier with the most reads.
     """
     tested = results[results["pvalue"].notna()]
-    pairs = gene_map[["gene_id", "entrez"]].merge(tested, on="gene_id")
-    column_of = pd.Series(np.arange(len(sets.genes)), index=sets.genes)
-    column = column_of.reindex(pairs["entrez"]).to_numpy(dtype=np.int64)
+    pairs, column = tested_pairs(results, gene_map, sets)
     universe = np.zeros(len(sets.genes), dtype=bool)
     universe[column] = True
     is_called = (pairs["padj"] < alpha).to_numpy()
@@ -330,8 +348,8 @@ def find_enriched(
         _count(counts, direction, table, alpha)
         tables.append(table)
     stat: Matrix = np.full(len(universe), np.nan)
-    by_reads = np.lexsort((pairs["gene_id"].to_numpy(dtype=str), -pairs["base_mean"].to_numpy()))[::-1]
-    stat[column[by_reads]] = pairs["stat"].to_numpy()[by_reads]  # the last written is the one with the most reads
+    by_reads = most_read_last(pairs)
+    stat[column[by_reads]] = pairs["stat"].to_numpy()[by_reads]
     ranked, order = ranked_enrichment(sets, stat)
     leading = []
     place: Integers = np.full(len(universe), len(order), dtype=np.int64)

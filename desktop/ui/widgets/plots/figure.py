@@ -212,6 +212,8 @@ class PlotFigure(Figure):
         self._axes = {"bottom": x, "left": y}
         self.plot = pg.PlotWidget(enableMenu=False)
         self.plot.hideButtons()
+        for side in self._axes:
+            self.plot.getAxis(side).enableAutoSIPrefix(False)  # or 0.4 is written as "400 (x0.001)"
         self.plot.scene().contextMenu = []
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)

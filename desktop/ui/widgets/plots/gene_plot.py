@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _REACH = 9.0  # pixels within which a point answers the mouse
 _N_LABELS = 14
 _N_RINGS = 500
+_FEW = 25  # rings that may be large
 
 # classes of a gene, also the order of painting
 MUTED, DOWN, UP = 0, 1, 2
@@ -104,6 +105,8 @@ class GenePlot(PlotFigure):
         self._selected = tuple(row for row in rows if self._has(row))
         at = [int(self._at[row]) for row in self._selected[:_N_RINGS]]
         self._rings.setData(x=self._x[at], y=self._y[at])
+        self._rings.setSize(13 if len(at) <= _FEW else 7)
+        self._rings.setPen(pg.mkPen(self.colours.highlight, width=2.2 if len(at) <= _FEW else 1.2))
         if len(at) == 1:
             self._bring_into_view(float(self._x[at[0]]), float(self._y[at[0]]))
 
@@ -130,7 +133,8 @@ class GenePlot(PlotFigure):
         super().apply_colours(colours)
         self.cloud.setKinds(self._kind, self.marks())
         self._labels.setColours(QColor(colours.foreground), QColor(colours.background))
-        for item, width in ((self._rings, 2.2), (self._pointer, 1.4)):
+        ring = 2.2 if len(self._selected) <= _FEW else 1.2
+        for item, width in ((self._rings, ring), (self._pointer, 1.4)):
             item.setPen(pg.mkPen(colours.highlight, width=width))
             item.setBrush(pg.mkBrush(None))
 
