@@ -11,7 +11,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from desktop.ui.theme import PlotColours
@@ -106,7 +106,7 @@ class GenePlot(PlotFigure):
         at = [int(self._at[row]) for row in self._selected[:_N_RINGS]]
         self._rings.setData(x=self._x[at], y=self._y[at])
         self._rings.setSize(13 if len(at) <= _FEW else 7)
-        self._rings.setPen(pg.mkPen(self.colours.highlight, width=2.2 if len(at) <= _FEW else 1.2))
+        self._rings.setPen(self._ring())
         if len(at) == 1:
             self._bring_into_view(float(self._x[at[0]]), float(self._y[at[0]]))
 
@@ -133,10 +133,16 @@ class GenePlot(PlotFigure):
         super().apply_colours(colours)
         self.cloud.setKinds(self._kind, self.marks())
         self._labels.setColours(QColor(colours.foreground), QColor(colours.background))
-        ring = 2.2 if len(self._selected) <= _FEW else 1.2
-        for item, width in ((self._rings, ring), (self._pointer, 1.4)):
-            item.setPen(pg.mkPen(colours.highlight, width=width))
+        self._rings.setPen(self._ring())
+        self._pointer.setPen(pg.mkPen(colours.highlight, width=1.4))
+        for item in (self._rings, self._pointer):
             item.setBrush(pg.mkBrush(None))
+
+    def _ring(self) -> QPen:
+        """Of many rings each is thin, and in a colour that no gene has."""
+        if len(self._selected) <= _FEW:
+            return pg.mkPen(self.colours.highlight, width=2.2)
+        return pg.mkPen(self.colours.foreground, width=1.2)
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave and watched is self.plot.viewport():
