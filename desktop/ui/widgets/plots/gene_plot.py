@@ -140,9 +140,10 @@ class GenePlot(PlotFigure):
 
     def _ring(self) -> QPen:
         """Of many rings each is thin, and in a colour that no gene has."""
-        if len(self._selected) <= _FEW:
-            return pg.mkPen(self.colours.highlight, width=2.2)
-        return pg.mkPen(self.colours.foreground, width=1.2)
+        few = len(self._selected) <= _FEW
+        pen = QPen(QColor(self.colours.highlight if few else self.colours.foreground), 2.2 if few else 1.2)
+        pen.setCosmetic(True)
+        return pen
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave and watched is self.plot.viewport():
