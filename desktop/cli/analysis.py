@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import re
 import sys
 import time
 import uuid
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from desktop.cli.follow import cancelled, run_job
 from desktop.cli.output import DONE, CommandError, ask, is_interactive, print_json, stderr_console, stdout_console
+from desktop.studios.omics import queries
 
 if TYPE_CHECKING:
     from desktop.cli.house import Bench, House
     from desktop.studios.omics.schema import Inspection, Plan
-
-_ACCESSION = re.compile(r"[A-Za-z]{2,6}\d+\Z|https?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +151,12 @@ def _contrast(text: str) -> dict[str, str]:
 
 def _absolute(data: str) -> str:
     path = Path(data).expanduser()
-    return str(path.absolute()) if path.exists() or not _ACCESSION.match(data.strip()) else data.strip()
+    return str(path.absolute()) if path.exists() or not queries.is_accession(data) else data.strip()
 
 
 def _may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> bool:
     """Consent for this one job: --yes, or the answer to one question."""
-    if Path(data).expanduser().exists() or not _ACCESSION.match(data.strip()):
+    if Path(data).expanduser().exists() or not queries.is_accession(data):
         return False
     if is_agreed or not asks:
         return is_agreed
@@ -185,7 +183,6 @@ def _agree_on_plan(bench: Bench, params: dict[str, Any]) -> None:
 
 def _plan_of(found: Inspection, params: dict[str, Any]) -> Plan:
     """The plan for what was typed. For a child process: it imports numerics."""
-    from desktop.studios.omics import queries
     from desktop.studios.omics.schema import Contrast
 
     return queries.make_plan(
@@ -254,7 +251,6 @@ def _say_beside(bench: Bench) -> None:
 
 def _run_folder(house: House, name: str) -> str:
     """The folder of a run id, looked up in the person's store; anything else is left to the job."""
-    from desktop.studios.omics import queries
     from desktop.studios.omics.errors import UnknownRunError
 
     if Path(name).expanduser().is_dir():

@@ -30,6 +30,15 @@ class IsolationOption(StrEnum):
     PROCESS = "process"
 
 
+class AssayOption(StrEnum):
+    """What a series measured."""
+
+    EXPRESSION = "expression"
+    RNA_SEQ = "rna_seq"
+    ARRAY = "array"
+    ANY = "any"
+
+
 class ScriptIsolationOption(StrEnum):
     """Where a script nobody has to trust may run."""
 
@@ -58,6 +67,7 @@ def command_line(house: House) -> Any:
 
     _add_studio_commands(app, house)
     _add_machine_commands(app, house)
+    app.add_typer(_search_commands(house), name="search")
     app.add_typer(_jobs_commands(house), name="jobs")
     app.add_typer(_sandbox_commands(house), name="sandbox")
     app.add_typer(_settings_commands(house), name="settings")
@@ -165,6 +175,42 @@ def _add_machine_commands(app: typer.Typer, house: House) -> None:
         from desktop.cli import machine
 
         return machine.check(house, file, as_json=json)
+
+
+def _search_commands(house: House) -> typer.Typer:
+    search = typer.Typer(help="Look for data elsewhere.", no_args_is_help=True, rich_markup_mode=None)
+
+    @search.command()
+    def geo(
+        words: Annotated[list[str] | None, typer.Argument(help='Words, or "a phrase".')] = None,
+        organism: Annotated[str, typer.Option("--organism", help="human, mouse, or a scientific name.")] = "",
+        assay: Annotated[AssayOption, typer.Option("--assay", help="What was measured.")] = AssayOption.EXPRESSION,
+        min_samples: Annotated[int | None, typer.Option("--min-samples", min=1, help="At least so many.")] = None,
+        max_samples: Annotated[int | None, typer.Option("--max-samples", min=1, help="At most so many.")] = None,
+        since: Annotated[int | None, typer.Option("--since", min=2000, help="Released in that year or later.")] = None,
+        until: Annotated[int | None, typer.Option("--until", min=2000, help="Released in that year or before.")] = None,
+        limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Hits on a page.")] = 20,
+        start: Annotated[int, typer.Option("--start", min=0, max=9000, help="Hits to pass over.")] = 0,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> int:
+        """Search GEO for series; `benchtop analyze` takes the accession of a hit."""
+        from desktop.cli import search as looking
+
+        wish = {
+            "text": " ".join(words or []),
+            "organism": organism,
+            "assay": assay.value,
+            "min_samples": min_samples,
+            "max_samples": max_samples,
+            "since_year": since,
+            "until_year": until,
+            "limit": limit,
+            "start": start,
+        }
+        return looking.search_geo(house, wish, is_agreed=yes, as_json=json)
+
+    return search
 
 
 def _jobs_commands(house: House) -> typer.Typer:

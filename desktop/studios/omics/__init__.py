@@ -43,5 +43,13 @@ STUDIO = Studio(
             title="Analyse several",
             resumable=True,
         ),
+        Job(
+            "omics.search_geo",
+            run="desktop.studios.omics.geo_search:run_search",
+            params="desktop.studios.omics.search_schema:SearchParams",
+            lane="io",
+            title="Search GEO",
+            resumable=True,
+        ),
     ),
 )

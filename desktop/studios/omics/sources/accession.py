@@ -14,7 +14,9 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from desktop.core.errors import AppError
 from desktop.core.ports import Fetched, JobContext
 from desktop.net.errors import HtmlInsteadOfDataError, NotFoundError, TooLargeError
 from desktop.studios.omics.errors import AmbiguousAccessionError, NothingAnalysableError, UnknownAccessionError
+from desktop.studios.omics.sources.eutils import DESTINATION, Eutils
 from desktop.studios.omics.sources.geo_urls import (
     Accession,
     GeoUrls,
     ListedFile,
     archive_members,
+    archive_parents,
     https_url,
     is_skipped,
     listed_files,
@@ -37,13 +41,13 @@ from desktop.studios.omics.sources.geo_urls import (
     series_path,
 )
 
-DESTINATION = "ncbi"
 PAGE_BYTES = 32 * 1024**2
 FILE_BYTES = 1024**3  # one supplementary table or series matrix
 SOFT_BYTES = 512 * 1024**2
 ARCHIVE_BYTES = 1024**3  # RAW.tar, when its members may be tables
 EXTRA_ARCHIVE_BYTES = 128 * 1024**2  # RAW.tar beside other tables: only when it costs little
 EXPRESSION = "expression profiling"
+_LAYING_OUT = threading.Lock()  # two jobs may want the same series; the second finds the folder whole
 
 
 async def fetch_accession(ctx: JobContext, accession: str, *, allow_net: bool) -> Path:
@@ -70,6 +74,7 @@ class _Geo:
         self._ctx, self._allow = ctx, allow_net
         net = ctx.settings("net")
         self._urls = GeoUrls(net.geo_url, net.ncbi_url, net.eutils_url)
+        self._eutils = Eutils(ctx, self._urls, allow_net=allow_net)
         self._files: dict[str, Fetched] = {}  # path within the folder → what was fetched
 
     async def series_of(self, given: Accession) -> str:
@@ -85,13 +90,48 @@ class _Geo:
             record = await self.record(given.text)
             return self._only(given.text, record.get("Sample_series_id", []))
         if given.kind == "GDS":
-            found = await self._summaries(id=given.text.removeprefix("GDS"))
+            found = await self._series_rows([given.text.removeprefix("GDS")])
             return self._only(given.text, [f"GSE{n}" for row in found for n in _split(row.get("gse"))])
-        rows = await self._search("gds", given.text)
-        if not rows and given.kind == "PRJ":
-            rows = await self._linked_from_bioproject(given.text)
+        if given.kind in ("PMID", "DOI"):
+            rows = await self._of_paper(given)
+        else:
+            rows = await self._of_archive(given)
         expression = [row for row in rows if row.get("entrytype") == "GSE"]
         return self._only(given.text, [str(row["accession"]) for row in expression], expression)
+
+    async def _of_archive(self, given: Accession) -> list[dict[str, Any]]:
+        """What GEO has of an SRA or BioProject accession, by itself or by the project it belongs to."""
+        if rows := await self._series_rows((await self._eutils.search("gds", given.text)).ids):
+            return rows
+        projects = [given.text]
+        if given.kind == "SRA":
+            runs = await self._eutils.summaries("sra", (await self._eutils.search("sra", given.text, limit=1)).ids)
+            projects = [project for run in runs for project in archive_parents(str(run.get("expxml", "")))]
+        for project in projects:
+            if not project.startswith("PRJ"):
+                rows = await self._series_rows((await self._eutils.search("gds", project)).ids)
+            elif ids := (await self._eutils.search("bioproject", f"{project}[PRJA]")).ids:
+                rows = await self._series_rows(await self._eutils.links("bioproject", "gds", "bioproject_gds", ids[0]))
+            if rows:
+                return rows
+        return []
+
+    async def _of_paper(self, given: Accession) -> list[dict[str, Any]]:
+        """The series that PubMed links to a paper."""
+        pubmed_id = given.text.removeprefix("PMID:")
+        if given.kind == "DOI":
+            ids = (await self._eutils.search("pubmed", f"{given.text}[DOI]", limit=2)).ids
+            if len(ids) != 1:
+                raise UnknownAccessionError(
+                    f"PubMed has no one paper with the DOI {given.text}.",
+                    hint="Give the GSE accession that the paper names under its data availability.",
+                )
+            pubmed_id = ids[0]
+        return await self._series_rows(await self._eutils.links("pubmed", "gds", "pubmed_gds", pubmed_id))
+
+    async def _series_rows(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        rows = await self._eutils.summaries("gds", list(ids)[:50])
+        return [row for row in rows if row.get("accession")]
 
     async def record(self, accession: str) -> dict[str, list[str]]:
         """The brief record; private, withdrawn and unknown accessions come as web pages with status 200."""
@@ -107,8 +147,7 @@ class _Geo:
     async def one_child(self, series: str, children: list[str]) -> str:
         """The one expression series of a SuperSeries; several are never merged, the person chooses."""
         try:
-            ids = ",".join(str(200_000_000 + int(child.removeprefix("GSE"))) for child in children)
-            rows = await self._summaries(id=ids)
+            rows = await self._series_rows([str(200_000_000 + int(child.removeprefix("GSE"))) for child in children])
         except AppError as fault:
             self._ctx.log(f"the parts of {series} could not be described: {fault}")
             rows = []
@@ -201,47 +240,12 @@ class _Geo:
             raise
         return page.path.read_bytes().decode("utf-8", errors="replace")
 
-    async def _search(self, db: str, term: str) -> list[dict[str, Any]]:
-        ids = await self._ids(db, term)
-        return await self._summaries(id=",".join(ids)) if ids else []
-
-    async def _ids(self, db: str, term: str) -> list[str]:
-        reply = await self._json(self._urls.eutil("esearch", db=db, term=term, retmax="50"))
-        return [str(uid) for uid in reply.get("esearchresult", {}).get("idlist", [])]
-
-    async def _linked_from_bioproject(self, project: str) -> list[dict[str, Any]]:
-        ids = await self._ids("bioproject", f"{project}[PRJA]")
-        if not ids:
-            return []
-        url = self._urls.eutil("elink", dbfrom="bioproject", db="gds", linkname="bioproject_gds", id=ids[0])
-        linksets = (await self._json(url)).get("linksets", [])
-        links = [str(i) for s in linksets for db in s.get("linksetdbs", []) for i in db.get("links", [])]
-        return await self._summaries(id=",".join(links[:50])) if links else []
-
-    async def _summaries(self, **which: str) -> list[dict[str, Any]]:
-        result = (await self._json(self._urls.eutil("esummary", db="gds", **which))).get("result", {})
-        rows = [result.get(str(uid), {}) for uid in result.get("uids", [])]
-        return [row for row in rows if isinstance(row, dict) and "error" not in row and row.get("accession")]
-
-    async def _json(self, url: str) -> dict[str, Any]:
-        text = await self._text(url)
-        try:
-            reply = json.loads(text)
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise HtmlInsteadOfDataError(
-                "NCBI's search sent something that is not an answer.",
-                hint="It may be in maintenance: try again later, or give the GSE accession itself.",
-            )
-        return reply
-
     def _only(self, asked: str, series: list[str], rows: list[dict[str, Any]] | None = None) -> str:
         series = list(dict.fromkeys(series))
         if not series:
             raise UnknownAccessionError(
                 f"No GEO series belongs to {asked}.",
-                hint="Check the accession; data that is only in SRA has no counts yet.",
+                hint="Check it: data that is only in SRA has no counts yet; a paper may name its series in its text.",
             )
         if len(series) > 1:
             raise _ambiguous(f"{asked} belongs to several series: {_described(series, rows or [])}.", series)
@@ -250,6 +254,10 @@ class _Geo:
 
     def _lay_out(self, series: str) -> Path:
         """Build the folder aside and put it in place by one rename; an equal one stays as it is."""
+        with _LAYING_OUT:
+            return self._laid_out(series)
+
+    def _laid_out(self, series: str) -> Path:
         folder = self._ctx.paths.cache / "geo" / series
         rows = [
             {"path": path, "url": f.url, "bytes": f.bytes, "sha256": f.sha256, "fetched_s": f.fetched_s}

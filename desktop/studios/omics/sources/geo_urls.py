@@ -14,9 +14,12 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from desktop.studios.omics.errors import UnknownAccessionError
 
-AccessionKind = Literal["GSE", "GSM", "GPL", "GDS", "SRA", "PRJ"]
+AccessionKind = Literal["GSE", "GSM", "GPL", "GDS", "SRA", "PRJ", "PMID", "DOI"]
 _GEO = re.compile(r"(GSE|GSM|GPL|GDS)(\d{1,10})\Z", re.IGNORECASE)
 _SRA = re.compile(r"[SED]R[PRXS]\d{5,12}\Z", re.IGNORECASE)
+_PMID = re.compile(r"(?:(?:pmid|pubmed)[:\s]*|https?://pubmed\.ncbi\.nlm\.nih\.gov/)(\d{1,8})/?\Z", re.IGNORECASE)
+_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[^\s\"<>\[\]]{1,200})\Z", re.IGNORECASE)
+_PARENT = re.compile(r"<Study acc=\"([SED]RP\d{5,12})\"|<Bioproject>(PRJ[A-Z]{2}\d{1,10})</Bioproject>")
 _PRJ = re.compile(r"PRJ(NA|EB|DB)\d{1,10}\Z", re.IGNORECASE)
 _SKIPPED = re.compile(
     r"\.(cel|chp|idat|fast[aq]|f[aq]|sra|bam|bai|sam|cram|bw|bigwig|bb|bigbed|wig|bedgraph|bdg|bed\d*|tdf|hic|m?cool"
@@ -30,7 +33,7 @@ _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 @dataclass(frozen=True, slots=True)
 class Accession:
-    """What was typed, in capitals: `text` "GSE42872", `kind` "GSE"."""
+    """What was typed, in capitals: `text` "GSE42872", `kind` "GSE"; a paper is "PMID:24926665", or its DOI."""
 
     kind: AccessionKind
     text: str
@@ -76,18 +79,25 @@ def is_accession(text: str) -> bool:
 
 
 def recognise(text: str) -> Accession:
-    """GSE, GSM, GPL, GDS, SRA and BioProject accessions, typed or pasted as an address; UnknownAccessionError."""
+    """GSE, GSM, GPL, GDS, SRA and BioProject accessions, PMIDs and DOIs, typed or pasted as an address.
+
+    raises   UnknownAccessionError
+    """
     found = _recognised(text)
     if found is None:
         raise UnknownAccessionError(
             f"“{text.strip()[:80]}” is neither a file on this machine nor an accession.",
-            hint="Give a file, a folder, or an accession such as GSE52778 (GSE, GSM, GDS, SRP or PRJNA).",
+            hint="Give a file, a folder, or an accession such as GSE52778 (GSE, GSM, GDS, SRP, PRJNA, PMID: or DOI).",
         )
     return found
 
 
 def _recognised(text: str) -> Accession | None:
     text = text.strip()
+    if paper := _PMID.match(text):
+        return Accession("PMID", f"PMID:{paper[1].lstrip('0')}") if paper[1].strip("0") else None
+    if paper := _DOI.match(text):
+        return Accession("DOI", paper[1].rstrip(".,;"))
     if text.lower().startswith(("http://", "https://")):
         parts = urlsplit(text)
         text = (parse_qs(parts.query).get("acc") or [parts.path.rstrip("/").rpartition("/")[2]])[0]
@@ -165,6 +175,12 @@ def archive_members(filelist: str) -> list[ListedFile]:
         for row in rows
         if len(row) >= 4 and row[0].strip().lower() == "file"
     ]
+
+
+def archive_parents(expxml: str) -> list[str]:
+    """The study and the project (SRP…, PRJNA…) that a summary of the Sequence Read Archive names."""
+    found = [study or project for study, project in _PARENT.findall(expxml.replace("&lt;", "<").replace("&gt;", ">"))]
+    return list(dict.fromkeys(found))
 
 
 def page_text(html: str) -> str:
