@@ -33,6 +33,7 @@ class Wish:
     lfc: float | None = None
     isolation: str = "auto"
     out: Path | None = None
+    accept: tuple[str, ...] = ()
 
 
 def analyze(house: House, wish: Wish, *, is_agreed: bool, as_json: bool) -> int:
@@ -133,6 +134,7 @@ def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
         "isolation": wish.isolation,
         "out_dir": str(wish.out.absolute()) if wish.out else None,
         "allow_net": allow_net,
+        "accept": list(wish.accept),
     }
 
 

@@ -17,6 +17,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; allows the network for an accession.")]
 Data = Annotated[str, typer.Argument(help="A counts table, a folder of GEO files, or an accession such as GSE52778.")]
 Samples = Annotated[Path | None, typer.Option("--samples", help="The sample sheet (csv, tsv, xlsx).")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option("--accept", metavar="CODE", help="Agree to a caution or repair by its code; may be repeated."),
+]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; made when missing.")]
 
@@ -88,6 +92,7 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
             IsolationOption, typer.Option("--isolation", help="Where the analysis script runs.")
         ] = IsolationOption.AUTO,
         out: Out = None,
+        accept: Accept = None,
         yes: Yes = False,
         json: Json = False,
     ) -> int:
@@ -104,6 +109,7 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
             lfc=lfc,
             isolation=isolation.value,
             out=out,
+            accept=tuple(accept or ()),
         )
         return analysis.analyze(house, wish, is_agreed=yes, as_json=json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -70,7 +71,8 @@ def print_error(error: AppError | JobError, *, as_json: bool) -> int:
     """Message and hint, or JSON, on stderr; returns the exit code."""
     message, hint = (str(error), error.hint) if isinstance(error, AppError) else (error.message, error.hint)
     if as_json:
-        sys.stderr.write(json.dumps({"code": error.code, "message": message, "hint": hint}) + "\n")
+        told = {"code": error.code, "message": message, "hint": hint} | _choices(error)
+        sys.stderr.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
         from rich.text import Text
 
@@ -80,6 +82,21 @@ def print_error(error: AppError | JobError, *, as_json: bool) -> int:
             console.print(Text(hint, style="dim"))
     sys.stderr.flush()
     return exit_code(error)
+
+
+def _choices(error: AppError | JobError) -> dict[str, Any]:
+    """What the caller may agree to with --accept, and what was repaired already; only the keys there is something of.
+
+    accept    cautions that wait: [{"code", "text"}]
+    offers    repairs that wait, repairs: those that were made: [{"code", "what", "why", "before", "after", …}]
+    findings  lines of a script that the policy refused
+    """
+    details = error.details() if isinstance(error, AppError) else error.details
+    found = {}
+    for name in ("accept", "offers", "repairs", "findings"):
+        with contextlib.suppress(ValueError, KeyError):
+            found[name] = json.loads(details[name])
+    return found
 
 
 def print_notice(code: str, message: str, hint: str, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ Anything that is not an `AppError` is a bug: it is logged with its traceback and
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 
@@ -26,6 +27,15 @@ class AppError(Exception):
     def to_json(self) -> dict[str, object]:
         """{"code", "message", "hint"}: what the command line and the API print."""
         return {"code": self.code, "message": str(self), "hint": self.hint}
+
+    def details(self) -> dict[str, str]:
+        """The facts as text: what is a list or a mapping as JSON, so that it can be read back."""
+        return {
+            name: json.dumps(value, ensure_ascii=False, default=str)
+            if isinstance(value, list | tuple | dict)
+            else str(value)
+            for name, value in self.facts.items()
+        }
 
 
 def _revive(cls: type[AppError], message: str, hint: str, facts: dict[str, object]) -> AppError:

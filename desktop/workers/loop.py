@@ -184,8 +184,7 @@ class WorkLoop:
                 return {"state": JobState.INTERRUPTED}
             return {"state": JobState.FAILED, "error": _bug(record, None)}
         except AppError as error:
-            details = {name: str(value) for name, value in error.facts.items()}
-            told = JobError(error.code, str(error), error.hint, error.retryable, details)
+            told = JobError(error.code, str(error), error.hint, error.retryable, error.details())
             return {"state": JobState.FAILED, "error": told}
         except Exception as error:
             return {"state": JobState.FAILED, "error": _bug(record, error)}

@@ -251,6 +251,7 @@ def test_a_run_that_fails_leaves_only_its_record(setting: str, code: str, tmp_pa
         assert leftovers(bench) == []
         assert {path.name for path in Path(job.error.details["record"]).iterdir()} == {
             "analysis.py",
+            "failure.json",
             "manifest.json",
             "plan.json",
             "run.log",
@@ -272,7 +273,7 @@ def test_a_refused_script_says_where_and_what_to_write_instead(
     job = run(bench, data=str(changed), stored_run=str(changed), out_dir=str(tmp_path / "again"))
     assert job.state is JobState.FAILED
     assert job.error is not None
-    assert job.error.code == "omics.analysis_failed"
+    assert job.error.code == "omics.script_refused"
     record = Path(job.error.details["record"])
     assert (record / "analysis.py").read_text() == script
     policy = json.loads((record / "manifest.json").read_text())["policy"]
@@ -281,7 +282,7 @@ def test_a_refused_script_says_where_and_what_to_write_instead(
     assert finding["line"] == len(script.splitlines())
     assert set(finding) == {"rule", "line", "column", "message", "remedy"}
     assert job.error.hint == policy["findings"][0]["remedy"]
-    assert finding["message"] in job.error.details["findings"].splitlines()[-1]
+    assert json.loads(job.error.details["findings"])[-1] == finding
     assert not (tmp_path / "again").exists()
     assert leftovers(bench) == []
 
@@ -354,14 +355,20 @@ def test_a_blocking_caution_waits_for_a_person(bench: Workbench, small: dict[str
     job = run(bench, **small, question=question, isolation="process")
     assert job.error is not None
     assert job.error.code == "omics.needs_answer"
+    (wanted,) = json.loads(job.error.details["accept"])
+    assert f"--accept {wanted['code']}" in job.error.hint
+    accepted = run(bench, **small, question=question, isolation="process", accept=[wanted["code"]])
+    assert accepted.state is JobState.DONE, accepted.error
+    assert wanted["text"] in (Path((accepted.result or {})["out_dir"]) / "report.md").read_text().replace("\\", "")
     inspection = Inspection.model_validate(
         bench.runtime.wait(bench.runtime.submit("omics.inspect_data", small), 60).result
     )
     plan = queries.make_plan(question, inspection)
     confirmed = run(bench, **small, plan=plan.model_dump(mode="json"), isolation="process")
     assert confirmed.state is JobState.DONE, confirmed.error
-    trail = bench.store.read("SELECT what, by FROM audit WHERE job_id = ? ORDER BY seq", [confirmed.id])
-    assert ("go on with omics.samples_do_not_match", "person") in {(row["what"], row["by"]) for row in trail}
+    for job in (accepted, confirmed):
+        trail = bench.store.read("SELECT what, by FROM audit WHERE job_id = ? ORDER BY seq", [job.id])
+        assert ("go on with omics.samples_do_not_match", "person") in {(row["what"], row["by"]) for row in trail}
 
 
 def test_values_on_a_log_scale_are_never_tested_as_counts(bench: Workbench, tmp_path: Path) -> None:

@@ -75,8 +75,29 @@ class DamagedRunError(InputError):
     code = "omics.damaged_run"
 
 
+class NoGenesLeftError(InputError):
+    """No gene has as many reads as the plan asks for."""
+
+    code = "omics.no_genes_left"
+
+
+class ScriptRefusedError(InputError):
+    """The policy does not let this script run; facts name the lines and what to write instead."""
+
+    code = "omics.script_refused"
+
+
+class NoOutputsError(InputError):
+    """A script ended well and left no file."""
+
+    code = "omics.no_outputs"
+
+
 class NeedsAnswerError(InputError):
-    """The data or the plan raise a caution that a person has to answer before anything runs."""
+    """The data or the plan raise a caution that a person has to answer before anything runs.
+
+    facts: `accept`, one {"code", "text"} for each; a code is passed in `AnalysisParams.accept`.
+    """
 
     code = "omics.needs_answer"
 
@@ -115,3 +136,10 @@ class AnalysisTimedOutError(RunFailedError):
 
 class OutOfMemoryError(RunFailedError):
     code = "omics.out_of_memory"
+
+
+class EngineLostError(RunFailedError):
+    """The container engine went away under the run."""
+
+    code = "omics.engine_lost"
+    retryable = True

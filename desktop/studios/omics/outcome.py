@@ -9,7 +9,13 @@ import re
 
 from desktop.core.errors import AppError, CancelledByUserError
 from desktop.core.ports import RunOutcome
-from desktop.studios.omics.errors import AnalysisFailedError, AnalysisTimedOutError, OutOfMemoryError
+from desktop.studios.omics.errors import (
+    AnalysisFailedError,
+    AnalysisTimedOutError,
+    EngineLostError,
+    OutOfMemoryError,
+    ScriptRefusedError,
+)
 
 _STEP = re.compile(r"\[step ([1-9]\d?)/([1-9]\d?)\] ([A-Za-z][A-Za-z ,'-]{0,59})")
 _ERROR = re.compile(r"(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Exit|Interrupt|Genes))(?:: (.*))?")
@@ -46,11 +52,11 @@ def failure(outcome: RunOutcome, record: str) -> AppError:
     if outcome.status == "cancelled":
         return CancelledByUserError("The analysis was stopped.", hint="Start it again when you like.")
     if outcome.status == "refused":
-        return AnalysisFailedError(
+        return ScriptRefusedError(
             "The policy check refused the script.", hint="See the findings beside the code.", record=record
         )
     if outcome.status == "engine_lost":
-        return AnalysisFailedError(
+        return EngineLostError(
             "The sandbox engine went away while the analysis ran.",
             hint="Start Docker again, then run the analysis again.",
             record=record,

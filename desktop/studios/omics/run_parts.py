@@ -21,6 +21,7 @@ from desktop.studios.omics.errors import (
     BadFormulaError,
     DamagedRunError,
     NoCommonGenesError,
+    NoGenesLeftError,
     NotCountsError,
     OneGroupError,
     UnclearQuestionError,
@@ -203,10 +204,29 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
         raise NoCommonGenesError(
             "No gene has reads in every sample, so the samples cannot be brought to the same depth.",
             hint="Leave out nearly empty samples; single cells must first be added up by sample.",
+            nearly_empty=_nearly_empty(used, [name for name in matrix.samples if name in kept]),
         )
     write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
-    is_tested = (used > 0).any(axis=0) & (used.sum(axis=0) >= plan.min_total_count)
+    totals = used.sum(axis=0)
+    if totals.max() < plan.min_total_count:
+        raise NoGenesLeftError(
+            f"No gene has the {plan.min_total_count:,} reads the plan asks for.",
+            hint=f"Ask for at most {int(totals.max()):,}.",
+            largest_total=int(totals.max()),
+        )
+    is_tested = (used > 0).any(axis=0) & (totals >= plan.min_total_count)
     return _script(inspection, plan, folder, matrix, is_tested), cautions
+
+
+def _nearly_empty(counts: NDArray[np.int64], names: list[str]) -> list[str]:
+    """Samples with under a tenth of the genes of the middle sample, if some gene has reads in all the others.
+
+    counts   (S, G) of the samples `names`
+    """
+    n_genes = (counts > 0).sum(axis=1)
+    is_empty = n_genes < 0.1 * np.median(n_genes)
+    is_cured = is_empty.any() and bool((counts[~is_empty] > 0).all(axis=0).any())
+    return [name for name, is_bad in zip(names, is_empty, strict=True) if is_bad] if is_cured else []
 
 
 def _script(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -249,6 +249,7 @@ class AnalysisParams(_Schema):
     isolation: IsolationWish = "auto"
     out_dir: Path | None = None
     allow_net: bool = False
+    accept: list[str] = Field(default_factory=list)  # codes of blocking cautions and repairs the person agrees to
     stored_run: str = ""  # id or folder of a finished run: its own script, data and plan run again, unchanged
 
 
@@ -259,6 +260,24 @@ class Summary(_Schema):
     n_significant: int = 0
     up: int = 0
     down: int = 0
+
+
+class Repair(_Schema):
+    """One change that may let a failed run go on: shown, logged and kept, whether or not it helped.
+
+    code     names it and what it does, for `accept`: "drop_term:batch"
+    asks     it changes the question or a limit somebody set: it waits for a yes
+    params   fields of the job's parameters that change; limits: fields of `Limits` that change
+    """
+
+    code: str
+    what: str
+    why: str
+    before: str
+    after: str
+    asks: bool = False
+    params: dict[str, Any] = Field(default_factory=dict)
+    limits: dict[str, float] = Field(default_factory=dict)
 
 
 class RunIsolation(_Schema):
@@ -279,6 +298,43 @@ class AnalysisResult(_Schema):
     warnings: list[str] = Field(default_factory=list)
     timings: dict[str, float] = Field(default_factory=dict)  # step → seconds
     headline: str = ""  # one plain-English sentence
+    repairs: list[Repair] = Field(default_factory=list)  # what was changed before it ran to its end
+
+
+class ScriptParams(_Schema):
+    """A script that no template of ours wrote, to run on a dataset; the contract is docs/guide/scripts.md.
+
+    data      a file, a folder, an accession; the id or folder of a finished run means the inputs it ran on
+    plan      when the script came of one: gene sets are laid beside the values as for this plan
+    origin    who wrote it; such a script runs in a container or, when asked for by name, under the system's sandbox
+    """
+
+    script: str = Field(min_length=1, max_length=1_000_000)
+    data: str
+    samples: Path | None = None
+    sample_table: SampleTable | None = None
+    plan: Plan | None = None
+    question: str = ""  # its title in Library and report
+    origin: Literal["person", "model"] = "person"
+    isolation: Literal["auto", "docker", "os"] = "auto"
+    out_dir: Path | None = None
+    allow_net: bool = False
+    accept: list[str] = Field(default_factory=list)  # as in AnalysisParams
+
+
+class ScriptResult(_Schema):
+    """What a script's run leaves. `benchtop run --json` prints this."""
+
+    status: Literal["done"] = "done"
+    run_id: str
+    out_dir: Path
+    outputs: list[str]  # files the script wrote, relative to out_dir
+    summary: Summary | None = None  # when it wrote a results.csv of the known columns
+    isolation: RunIsolation
+    warnings: list[str] = Field(default_factory=list)
+    timings: dict[str, float] = Field(default_factory=dict)
+    headline: str = ""
+    repairs: list[Repair] = Field(default_factory=list)
 
 
 class CompareParams(_Schema):

@@ -58,8 +58,7 @@ def review_plan(plan: Plan, samples: SampleTable) -> PlanReview:
 
 def to_fault(error: AppError) -> JobError:
     """An expected error as the window shows errors."""
-    details = {name: str(value) for name, value in error.facts.items()}
-    return JobError(error.code, str(error), error.hint, error.retryable, details)
+    return JobError(error.code, str(error), error.hint, error.retryable, error.details())
 
 
 def _factors(plan: Plan, samples: SampleTable) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ def test_a_diagnosis_is_one_printable_line_whatever_was_printed(log: str) -> Non
         ("timeout", "omics.timed_out"),
         ("out_of_memory", "omics.out_of_memory"),
         ("failed", "omics.analysis_failed"),
-        ("refused", "omics.analysis_failed"),
-        ("engine_lost", "omics.analysis_failed"),
+        ("refused", "omics.script_refused"),
+        ("engine_lost", "omics.engine_lost"),
         ("cancelled", "app.cancelled"),
     ],
 )
