@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.cluster.hierarchy import linkage
 
 from desktop.core.ports import Finding
 from desktop.studios.omics.schema import Contrast, Plan
@@ -111,4 +112,6 @@ def make_results(folder: Path, n_genes: int = 2000, n_samples: int = 8, *, is_re
         code='"""Made-up script."""\n# a comment\nimport os\nprint("ok")\n' + "x = 1\n" * 40,
         report="# Report\n\nSome words.\n\n| a | b |\n| - | - |\n| 1 | 2 |\n",
         timings={"fit": 3.2},
+        loadings={f"PC{k}": [(f"GENE{k}{n}", 0.4 / n * (-1) ** n) for n in range(1, 26)] for k in range(1, 5)},
+        joins=linkage(scores, method="average"),
     )

@@ -130,7 +130,8 @@ def test_every_tab_is_built_when_it_is_looked_at(qtbot: QtBot, view: ResultsView
         if isinstance(page, QualityTab):
             qtbot.waitUntil(page.is_complete)
             assert [figure.accessibleName() for figure in page.figures] == [
-                "Library sizes", "Genes detected", "Distances between samples", "p-values", "Dispersion",
+                "Library sizes", "Genes detected", "Distances between samples", "Sample clustering", "p-values",
+                "Dispersion",
             ]  # fmt: skip
             assert all(figure.summary() for figure in page.figures)
 

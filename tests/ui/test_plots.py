@@ -21,7 +21,7 @@ from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
 from desktop.ui.widgets.plots.labels import place
 from desktop.ui.widgets.plots.ma import MAPlot
 from desktop.ui.widgets.plots.pca import PCAPlot
-from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars
+from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars, SampleTree, leaf_order
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
 from tests.ui.analyze_data import make_genes
 
@@ -286,6 +286,31 @@ def test_pca_colours_by_the_chosen_factor(qtbot: QtBot) -> None:
     assert "coloured by cell: x, y, z" in plot.summary()
     plot.axes.setCurrentIndex(2)
     assert plot.plot.getAxis("bottom").labelText == "PC2 (30% of variance)"
+
+
+def test_pca_lists_the_genes_of_the_components_shown(qtbot: QtBot) -> None:
+    plot = PCAPlot()
+    show(qtbot, plot)
+    scores = np.random.default_rng(1).normal(size=(6, 3))
+    given = (scores, [f"S{number}" for number in range(6)], np.array([0.6, 0.3, 0.1]), {"dex": ["a", "b"] * 3}, "dex")
+    plot.set_results(*given)
+    assert not plot.loadings.isVisible()
+    plot.set_results(*given, {"PC1": [("A1", 0.5), ("B", -0.3)], "PC2": [("C", -0.6)], "PC3": [("D", 0.1)]})
+    assert plot.loadings.isVisible()
+    cells = [[plot.loadings.item(row, column).text() for column in range(4)] for row in range(2)]
+    assert cells == [["A1", "+0.500", "C", "-0.600"], ["B", "-0.300", "", ""]]
+    plot.axes.setCurrentIndex(2)
+    assert plot.loadings.horizontalHeaderItem(0).text() == "PC2: gene"
+    assert plot.loadings.item(0, 2).text() == "D"
+
+
+def test_the_samples_tree_says_its_order(qtbot: QtBot) -> None:
+    tree = SampleTree()
+    show(qtbot, tree)
+    joins = np.array([[0, 2, 1.0, 2], [1, 3, 1.5, 2], [4, 5, 6.0, 4]])
+    tree.set_results(joins, ["a", "b", "c", "d"])
+    assert tree.summary() == "Average linkage on Euclidean distance. Order: a, c, b, d."
+    assert leaf_order(joins[:1], 4) == [0, 1, 2, 3]
 
 
 def test_heatmap_cells_answer_and_are_coloured(qtbot: QtBot, tmp_path: Path) -> None:

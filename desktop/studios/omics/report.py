@@ -24,6 +24,7 @@ from desktop.studios.omics.report_words import FIGURES, KINDS, REASONS, citation
 from desktop.studios.omics.results import RunView
 
 N_TOP_GENES = 25
+N_LOADINGS = 10  # genes a component
 _MARKDOWN_SIGNS = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
 
@@ -56,6 +57,7 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "up": top_genes(view, up=True),
         "down": top_genes(view, up=False),
         "quality": quality_rows(view),
+        "loadings": loading_rows(view),
         "missing": missing_counts(view),
         "figures": pictures(view),
         "enrichment": enrichment,
@@ -225,6 +227,19 @@ def quality_rows(view: RunView) -> list[dict[str, Any]]:
         }
         rows.append({"sample": row["sample"], "is_outlier": row["is_outlier"], "reason": row["reason"], **cells})
     return rows
+
+
+def loading_rows(view: RunView) -> list[dict[str, Any]]:
+    """The genes that make the first two components, each loading with its source."""
+    return [
+        {
+            "component": row["component"],
+            "gene": row["gene_symbol"] or row["gene_id"],
+            "loading": Number(f"{row['loading']:+.3f}", "pca_loadings.csv", f"cell:key={row['key']};loading"),
+        }
+        for row in view.loadings
+        if row["component"] in ("PC1", "PC2") and row["rank"] <= N_LOADINGS
+    ]
 
 
 def missing_counts(view: RunView) -> list[tuple[str, Number]]:

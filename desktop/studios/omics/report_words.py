@@ -38,6 +38,10 @@ FIGURES = {
     "top_genes": ("Top genes", "The genes with the smallest p values, sample by sample; lines join paired samples."),
     "pca": ("Principal components", "Samples that lie together have similar expression."),
     "sample_qc": ("Sample checks", "Depth, genes detected and likeness to the other samples; flagged samples in red."),
+    "sample_clustering": (
+        "Sample clustering",
+        "Samples joined early, at a small distance, have similar expression; names are coloured by group.",
+    ),
     "pvalue_histogram": (
         "p values",
         "A peak near 0 on a flat floor is what a sound test with real changes looks like.",

@@ -35,6 +35,8 @@ class RunView:
 
     padj_reason   "" or why padj is missing: all_zero, outlier, low_mean, few_reads
     pca_scores    (S, K); pca_percent (K,) percent of variance
+    loadings      one dict a component and gene: component, rank, gene_id, gene_symbol, loading; largest first
+    joins         (S - 1, 4) the samples' clustering as scipy writes it: clusters joined, distance, size
     heatmap       (N, S) z-scores in clustered order, rows as heatmap_genes, columns as heatmap_samples
     distances     (S, S) between samples, as in sample_names
     quality       one dict a sample: sample, library_size, genes_detected, size_factor, median_correlation,
@@ -66,6 +68,8 @@ class RunView:
     heatmap: Floats
     distances: Floats
     quality: list[dict[str, Any]]
+    loadings: list[dict[str, Any]] = field(default_factory=list)
+    joins: Floats = field(default_factory=lambda: np.empty((0, 4)))
     figures: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -136,6 +140,8 @@ def load_run(out_dir: Path) -> RunView:
         heatmap=to_numbers(heatmap.iloc[:, 2:], out_dir / "heatmap.csv"),
         distances=to_numbers(distances.iloc[:, 1:], out_dir / "sample_distances.csv"),
         quality=_records(quality, out_dir / "sample_qc.csv"),
+        loadings=_loadings(out_dir / "pca_loadings.csv"),
+        joins=_joins(out_dir / "sample_clusters.csv", list(quality["sample"])),
         figures={path.stem: path for path in sorted((out_dir / "figures").glob("*.svg"))},
     )
 
@@ -208,6 +214,40 @@ def _records(quality: pd.DataFrame, path: Path) -> list[dict[str, Any]]:
     quality[list(QUALITY_NUMBERS)] = to_numbers(quality[list(QUALITY_NUMBERS)], path)
     quality["is_outlier"] = quality["is_outlier"].astype(str) == "True"
     return [{str(name): value for name, value in row.items()} for row in quality.to_dict("records")]
+
+
+def _loadings(path: Path) -> list[dict[str, Any]]:
+    """The components' genes; none in a run from before they were written."""
+    if not path.is_file():
+        return []
+    table = load_table(path, texts=("key", "component", "gene_id", "gene_symbol"))
+    for name in ("rank", "loading"):
+        if name not in table:
+            raise damaged(path, f"it has no column {name}")
+    to_numbers(table[["rank", "loading"]], path)
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _joins(path: Path, samples: list[str]) -> Floats:
+    """The samples' clustering; nothing in a run from before it was written."""
+    if not path.is_file():
+        return np.empty((0, 4))
+    table = load_table(path, texts=("join", "left", "right"))
+    place = {name: at for at, name in enumerate([*samples, *table["join"]])}
+    if not {"distance", "n_samples"} <= set(table.columns) or len(table) != max(0, len(samples) - 1):
+        raise damaged(path, "it is not the clustering of these samples")
+    numbers = to_numbers(table[["distance", "n_samples"]], path)
+    made = len(samples) + np.arange(len(table))[:, None]
+    sides = np.array([[place.get(row[side], -1) for side in ("left", "right")] for _, row in table.iterrows()])
+    sides = sides.reshape(-1, 2)
+    if (
+        not np.isfinite(numbers).all()
+        or (sides < 0).any()
+        or (sides >= made).any()
+        or len(np.unique(sides)) < sides.size
+    ):
+        raise damaged(path, "it is not the clustering of these samples")
+    return np.column_stack([sides, numbers]).astype(np.float64)
 
 
 def damaged(path: Path, what: str) -> DamagedRunError:

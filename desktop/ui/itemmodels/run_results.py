@@ -39,6 +39,8 @@ class RunResults:
     counts        tested, significant, up, down; None where the run tested nothing
     factors       factor → (S,) levels; `colour_by` is the one that matters most
     pca_frac      (K,) fraction of variance
+    loadings      component ("PC1") → its genes by name and their loadings, largest first
+    joins         (S - 1, 4) the samples' clustering: the two joined (S + k is join k), distance, size
     heatmap       (N, S') z-scores, rows and columns in clustered order; heatmap_rows are rows of `genes`, -1 if absent
     """
 
@@ -69,6 +71,8 @@ class RunResults:
     report: str
     pvalue_reading: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+    loadings: Mapping[str, list[tuple[str, float]]] = field(default_factory=dict)
+    joins: Floats = field(default_factory=lambda: np.empty((0, 4)))
 
     @property
     def has_test(self) -> bool:
@@ -116,6 +120,8 @@ def load_run_results(out_dir: Path) -> RunResults:
         code=_text(view.out_dir / "analysis.py"),
         report=_text(view.out_dir / "report.md"),
         pvalue_reading=str(summary.get("pvalue_reading", "")),
+        loadings=_loadings(view.loadings),
+        joins=view.joins,
         timings={str(step): float(s) for step, s in _mapping(manifest.get("timings_s")).items() if _is_number(s)},
     )
 
@@ -138,6 +144,15 @@ def _colour_by(plan: Plan, factors: Mapping[str, list[str]]) -> str:
     named = [name for name in factors if name in plan.design]
     few = [name for name, values in factors.items() if 1 < len(set(values)) < len(values)]
     return (named or few or list(factors) or [""])[0]
+
+
+def _loadings(rows: list[dict[str, Any]]) -> dict[str, list[tuple[str, float]]]:
+    found: dict[str, list[tuple[str, float]]] = {}
+    for row in rows:
+        found.setdefault(str(row["component"]), []).append(
+            (str(row["gene_symbol"] or row["gene_id"]), float(row["loading"]))
+        )
+    return found
 
 
 def _verdict(manifest: Mapping[str, Any]) -> str:

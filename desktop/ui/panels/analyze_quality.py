@@ -12,7 +12,7 @@ from desktop.ui import theme
 from desktop.ui.itemmodels.run_results import RunResults
 from desktop.ui.widgets.plots.figure import Figure
 from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
-from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars
+from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars, SampleTree, leaf_order
 
 _COLUMNS = (
     ("sample", "Sample"),
@@ -53,6 +53,8 @@ class QualityTab(QScrollArea):
         self._left = [lambda: self._bars(results, "library_size", "Library sizes", "million reads", 1e-6)]
         self._left.append(lambda: self._bars(results, "genes_detected", "Genes detected", "genes", 1.0))
         self._left.append(lambda: self._distances(results))
+        if len(results.joins) > 1:
+            self._left.append(lambda: self._tree(results))
         if results.has_test:
             self._left.append(lambda: self._pvalues(results))
         if results.dispersions is not None:
@@ -86,11 +88,20 @@ class QualityTab(QScrollArea):
 
     def _distances(self, results: RunResults) -> Figure:
         figure = HeatmapFigure("Distances between samples", "sample_distances")
-        bars = {results.colour_by: results.factors[results.colour_by]} if results.colour_by in results.factors else {}
-        matrix = Matrix(results.distances, results.samples, results.samples, bars, centred=False, unit="distance")
-        outliers = [str(row["sample"]) for row in results.quality if row.get("is_outlier")]
-        words = f"Far from all others: {', '.join(outliers)}." if outliers else "No sample stands apart."
-        figure.set_matrix(matrix, f"{len(results.samples)} samples. {words}")
+        order = leaf_order(results.joins, len(results.samples))
+        levels = results.factors.get(results.colour_by)
+        bars = {results.colour_by: [levels[at] for at in order]} if levels else {}
+        names = [results.samples[at] for at in order]
+        matrix = Matrix(results.distances[np.ix_(order, order)], names, names, bars, centred=False, unit="distance")
+        flagged = [str(row["sample"]) for row in results.quality if row.get("is_outlier")]
+        words = f"Remarks on {', '.join(flagged)}: see the table." if flagged else "No sample stands apart."
+        ordered = "in clustered order" if len(results.joins) > 1 else "in the table's order"
+        figure.set_matrix(matrix, f"{len(names)} samples {ordered}. {words}")
+        return figure
+
+    def _tree(self, results: RunResults) -> Figure:
+        figure = SampleTree()
+        figure.set_results(results.joins, results.samples)
         return figure
 
     def _pvalues(self, results: RunResults) -> Figure:

@@ -259,8 +259,9 @@ class ResultsView(QWidget):
                 columns = genes.columns
                 widget.set_results(columns["base_mean"], columns["log2_fold_change"], columns["padj"])
             case PCAPlot():
+                scores, factors = results.pca_scores, results.factors
                 widget.set_results(
-                    results.pca_scores, results.samples, results.pca_frac, results.factors, results.colour_by
+                    scores, results.samples, results.pca_frac, factors, results.colour_by, results.loadings
                 )
             case HeatmapFigure():
                 widget.set_matrix(*_heatmap(results))

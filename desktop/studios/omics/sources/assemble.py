@@ -16,7 +16,8 @@ from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import read_table
 from desktop.studios.omics.steps.design import cautions_of, propose_design
-from desktop.studios.omics.steps.factors import technical_replicates
+from desktop.studios.omics.steps.factors import swap_factors, technical_replicates
+from desktop.studios.omics.steps.sample_swap import swapped_samples
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
 
 
@@ -45,7 +46,7 @@ def make_inspection(
     _refuse_all_zero(table, samples)
     samples, merged = merge_spellings(samples)
     proposal = propose_design(samples)
-    doubts = [*merged, *_say_replicates(samples), *_say_numbers(table, samples)]
+    doubts = [*merged, *_say_replicates(samples), *_say_numbers(table, samples), *_say_swaps(table, samples)]
     cautions = [*cautions, *doubts, *cautions_of(samples, proposal)]
     return Inspection(
         source=str(source),
@@ -117,6 +118,29 @@ def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
         )
         cautions.append(Caution(code="omics.equal_totals", text=text, blocks=True))
     return cautions
+
+
+def _say_swaps(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
+    """Samples whose expression contradicts their stated sex or their donor."""
+    by = swap_factors(samples)
+    if (not by.sex and not by.donor) or table.value_type in ("not_expression", "unknown"):
+        return []
+    place = {name: at for at, name in enumerate(table.names)}
+    values = table.values[:, [place[name] for name in samples.samples]].T
+    is_log = table.value_type == "log_intensity"
+    given = {name: samples.factors.get(name, []) for name in (by.sex, by.donor)}
+    cells = list(zip(*(samples.factors[name] for name in by.cells), strict=True)) or [()] * len(samples.samples)
+    found = swapped_samples(
+        values, table.gene_ids, table.gene_symbols, samples.samples, is_log=is_log,
+        stated_sex=given[by.sex] if by.sex else [], donors=given[by.donor] if by.donor else [],
+        cells=["; ".join(cell) for cell in cells],
+    )  # fmt: skip
+    if not found:
+        return []
+    shown = "; ".join(f"{name}: {', '.join(why)}" for name, why in list(found.items())[:8])
+    rest = f"; and {len(found) - 8} more" if len(found) > 8 else ""
+    text = f"Samples may be swapped or mislabelled. {shown}{rest}. Check them before you trust a comparison."
+    return [Caution(code="omics.samples_swapped", text=text)]
 
 
 def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:

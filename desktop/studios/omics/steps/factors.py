@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from desktop.studios.omics.schema import SampleTable
+from desktop.studios.omics.steps.sample_swap import SEXES
 from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, spell_alleles, vocabulary
 
 Role = Literal["group", "batch", "pairing", "replicate", "sex", "numeric", "identity", "constant", "technical"]
@@ -36,6 +37,49 @@ def technical_replicates(samples: SampleTable) -> tuple[str, list[str]] | None:
         if values and all(map(_ACCESSION.fullmatch, values)) and 1 < len(set(values)) < len(values):
             return name, sorted({value for value in values if values.count(value) > 1})
     return None
+
+
+@dataclass(frozen=True)
+class SwapFactors:
+    """Columns that say whom a sample is from: `sex`, `donor` ("" without one), `cells` what else varies in donors."""
+
+    sex: str = ""
+    donor: str = ""
+    cells: tuple[str, ...] = ()
+
+
+def swap_factors(samples: SampleTable) -> SwapFactors:
+    """The columns by which labels can be held against the samples' expression; see `sample_swap`."""
+    found = factors_of(samples)
+    sex = next((name for name, values in samples.factors.items() if _states_sex(name, values)), "")
+    donor = next(
+        (
+            name
+            for name, factor in found.items()
+            if factor.role == "pairing" and 3 <= factor.n_levels <= len(samples.samples) / 2 and not factor.has_gaps
+        ),
+        "",
+    )
+    if not donor:
+        return SwapFactors(sex)
+    owners = samples.factors[donor]
+    cells = tuple(
+        name
+        for name, factor in found.items()
+        if name != donor
+        and factor.role in ("group", "batch", "replicate", "numeric", "sex", "pairing")
+        and factor.same_as is None
+        and not is_nested(owners, samples.factors[name])
+    )
+    return SwapFactors(sex, donor, cells)
+
+
+def _states_sex(name: str, values: Sequence[str]) -> bool:
+    """Named for the sexes, or all its labels are plain words for them."""
+    labels = {value.strip().lower() for value in values if not is_missing_label(value)}
+    known = frozenset[str]().union(*SEXES.values())
+    named = fold(name) in vocabulary().factor_synonyms["sex"]
+    return bool(labels) and labels <= known and (named or all(len(label) > 2 for label in labels))
 
 
 def is_number(text: str) -> bool:

@@ -25,6 +25,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import dendrogram
 
 Matrix = NDArray[np.float64]
 
@@ -226,6 +227,40 @@ def draw_pca(
             above -= 0.1 + 0.052 * len(handles)
     if len(names) <= 40:
         place_labels(axes, [(scores[i, 0], second[i], names[i]) for i in range(len(names))])
+    return figure
+
+
+def draw_clustering(joins: Matrix, names: list[str], levels: list[str], colour_by: str) -> Figure:
+    """The samples' tree, like ones together, distance to the right; names coloured by `levels` ([] for none).
+
+    joins   (S - 1, 4) as `clustering` gives them
+    """
+    height = max(2.2, min(14.0, 0.9 + 0.2 * len(names)))
+    figure = Figure(figsize=(7.2, height))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.04, 0.5 / height, 0.62, 1 - 0.8 / height))
+    axes.set_title("Samples, clustered", size=10, loc="left")
+    if len(joins):
+        tree = dendrogram(joins, no_plot=True)
+        for x, y in zip(tree["dcoord"], tree["icoord"], strict=True):
+            axes.plot(x, y, color=INK, lw=0.9, solid_joinstyle="miter")
+        order = tree["leaves"]
+    else:
+        order = list(range(len(names)))
+    axes.set_xlim(1.02 * float(joins[:, 2].max()) if len(joins) else 1.0, 0.0)  # the tree opens to the names
+    axes.set_ylim(10 * len(names), 0)
+    axes.set_xlabel("Euclidean distance of transformed values, average linkage", size=8.5)
+    axes.yaxis.tick_right()
+    axes.set_yticks([10 * k + 5 for k in range(len(names))], [shown(names[k], 24) for k in order])
+    axes.tick_params(axis="y", labelsize=7.5 if len(names) <= 60 else 3, length=0)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    colours = dict(zip(dict.fromkeys(levels), GROUP_COLOURS * 40, strict=False))
+    if colours:
+        for label, k in zip(axes.get_yticklabels(), order, strict=True):
+            label.set_color(colours[levels[k]])
+        patches = [Patch(color=colour, label=shown(level, 18)) for level, colour in list(colours.items())[:10]]
+        figure.legend(handles=patches, title=shown(colour_by, 18), loc="upper right", bbox_to_anchor=(1.0, 0.98))
     return figure
 
 

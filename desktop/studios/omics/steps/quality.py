@@ -138,6 +138,33 @@ def principal_components(values: Matrix, n_components: int = 6) -> tuple[Matrix,
     return scores * np.where(signs == 0, 1.0, signs), percent
 
 
+def top_loadings(values: Matrix, scores: Matrix, n_top: int = 25) -> list[NDArray[np.float64]]:
+    """For each component the genes that make it: rows of (column of `values`, loading), largest first.
+
+    values, scores   (S, G) and (S, K) as given to and by `principal_components`
+    A loading is the gene's part of the component's direction, which has length 1: squares sum to 1 over all genes.
+    """
+    centred = values - values.mean(axis=0)
+    found = []
+    for score in scores.T:
+        length = float(score @ score)
+        loading = centred.T @ score / length if length > 0 else np.zeros(values.shape[1])
+        order = np.argsort(-np.abs(np.round(loading, 12)), kind="stable")[:n_top]
+        found.append(np.column_stack([order, loading[order]]))
+    return found
+
+
+def clustering(values: Matrix) -> Matrix:
+    """Average-linkage clustering of the rows on Euclidean distance as scipy writes it, (S - 1, 4); empty below 2.
+
+    Rows: the two clusters joined (below S a sample, else S + the row that made it), the distance, the size.
+    """
+    if values.shape[0] < 2:
+        return np.empty((0, 4))
+    distances = pdist(values)
+    return np.asarray(optimal_leaf_ordering(linkage(distances, method="average"), distances))
+
+
 def sample_distances(values: Matrix) -> Matrix:
     """Euclidean distances between samples, (S, G) -> (S, S)."""
     return np.asarray(squareform(pdist(values)))
@@ -152,7 +179,4 @@ def gene_z_scores(values: Matrix) -> Matrix:
 
 def clustered_order(values: Matrix) -> NDArray[np.intp]:
     """Order of the rows after average-linkage clustering on Euclidean distance with the best leaf order."""
-    if values.shape[0] < 3:
-        return np.arange(values.shape[0])
-    distances = pdist(values)
-    return np.asarray(leaves_list(optimal_leaf_ordering(linkage(distances, method="average"), distances)))
+    return np.asarray(leaves_list(clustering(values))) if values.shape[0] > 2 else np.arange(values.shape[0])

@@ -31,6 +31,7 @@ from desktop.studios.omics.steps.count_model import (
 )
 from desktop.studios.omics.steps.enrichment import find_enriched, read_gene_sets
 from desktop.studios.omics.steps.figures import (
+    draw_clustering,
     draw_enrichment,
     draw_heatmap,
     draw_ma,
@@ -45,12 +46,15 @@ from desktop.studios.omics.steps.figures import (
 )
 from desktop.studios.omics.steps.quality import (
     clustered_order,
+    clustering,
     gene_z_scores,
     most_variable,
     principal_components,
     sample_distances,
     sample_quality,
+    top_loadings,
 )
+from desktop.studios.omics.steps.sample_swap import swapped_samples
 
 Matrix = NDArray[np.float64]
 
@@ -69,6 +73,9 @@ LEVELS: dict[str, list[str]] = {"condition": ["control", "treated"]}  # referenc
 NUMERIC: list[str] = []  # factors that are numbers, not groups
 COLOUR_BY: str = "condition"
 SHAPE_BY: str = ""
+STATED_SEX: str = ""  # factor held against the sex genes
+DONOR: str = ""  # factor held against the samples' likeness, after taking off what SWAP_CELLS explain
+SWAP_CELLS: list[str] = []
 N_TOP_GENES: int = 500  # principal components: most variable genes
 N_HEATMAP_GENES: int = 50
 GENE_SETS: str = ""  # release of the sets in gene_sets.gmt.gz; empty: none are tested
@@ -134,6 +141,43 @@ def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | N
     return pd.DataFrame(design), reduced, contrast
 
 
+def flag_swapped(
+    quality: pd.DataFrame,
+    values: Matrix,
+    gene_ids: list[str],
+    symbols: list[str],
+    samples: pd.DataFrame,
+    *,
+    is_log: bool,
+) -> pd.DataFrame:
+    """The table of samples' quality, with those flagged whose expression contradicts their stated sex or donor."""
+    cells = (
+        ["; ".join(row) for row in samples[SWAP_CELLS].itertuples(index=False)] if SWAP_CELLS else [""] * len(samples)
+    )
+    found = swapped_samples(
+        values,
+        gene_ids,
+        symbols,
+        list(quality.index),
+        is_log=is_log,
+        stated_sex=list(samples[STATED_SEX]) if STATED_SEX else [],
+        donors=list(samples[DONOR]) if DONOR else [],
+        cells=cells,
+    )
+    reasons = [[*filter(None, [why]), *found.get(str(name), [])] for name, why in quality["reason"].items()]
+    return quality.assign(
+        is_outlier=[bool(all_of) for all_of in reasons], reason=["; ".join(all_of) for all_of in reasons]
+    )
+
+
+def table_of_joins(joins: Matrix, names: list[str]) -> pd.DataFrame:
+    """The clustering of the samples, one row a join: what was joined (a sample, or an earlier join), how far apart."""
+    called = [*names, *(f"join {k + 1}" for k in range(len(joins)))]
+    left, right = ([called[int(k)] for k in joins[:, side]] for side in (0, 1))
+    table = pd.DataFrame({"join": called[len(names) :], "left": left, "right": right})
+    return table.assign(distance=joins[:, 2], n_samples=joins[:, 3].astype(int))
+
+
 def reading_of_pvalues(pvalue: Matrix) -> str:
     """What the shape of the p-value histogram says, in one sentence. (G,), NaN where there is no adjusted p value."""
     tested = pvalue[np.isfinite(pvalue)]
@@ -191,7 +235,12 @@ def main() -> None:
 
     tell(3, "Check the samples")
     quality = sample_quality(values, transformed, scaled.size_factors, names)
+    measured = scaled.shown if scaled.is_log else values
+    quality = flag_swapped(quality, measured, list(gene_ids), list(symbols), samples, is_log=scaled.is_log)
     write_table(quality, "sample_qc.csv")
+    joins = clustering(transformed)
+    write_table(table_of_joins(joins, names), "sample_clusters.csv", index=False)
+    save_figure(draw_clustering(joins, names, factors.get(COLOUR_BY, []), COLOUR_BY), figures, "sample_clustering")
     distances = sample_distances(transformed)
     write_table(pd.DataFrame(distances, index=pd.Index(names, name="sample"), columns=names), "sample_distances.csv")
     save_figure(draw_sample_quality(quality), figures, "sample_qc")
@@ -205,6 +254,14 @@ def main() -> None:
     pca = pd.DataFrame(np.vstack([percent, scores]), columns=components)
     pca.insert(0, "sample", ["percent_variance", *names])  # the first row is the percentage, then one a sample
     write_table(pca, "pca.csv", index=False)
+    made_of = [pd.DataFrame(rows, columns=["gene", "loading"]) for rows in top_loadings(transformed[:, top], scores)]
+    loadings = pd.concat(made_of, keys=components, names=["component", "rank"]).reset_index()
+    genes = top[loadings.pop("gene").to_numpy(dtype=np.intp)]
+    loadings["rank"] += 1
+    loadings.insert(2, "gene_id", gene_ids[genes])
+    loadings.insert(3, "gene_symbol", symbols.to_numpy(dtype=str)[genes])
+    loadings.insert(0, "key", loadings["component"] + ":" + loadings["gene_id"])
+    write_table(loadings, "pca_loadings.csv", index=False)
     save_figure(draw_pca(scores, percent, names, factors, COLOUR_BY, SHAPE_BY), figures, "pca")
 
     results = pd.DataFrame({"gene_id": gene_ids, "gene_symbol": symbols.to_numpy(dtype=str)})

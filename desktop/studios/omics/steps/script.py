@@ -1,9 +1,10 @@
 """A plan becomes one standalone Python script.
 
-The script is `quality.py`, the model of the values (`deseq.py` and `count_model.py`, or `moderated_t.py` and
-`intensity_model.py`), `enrichment.py`, `figures.py` and `recipe.py` of this folder, put into one file word for word,
-with the plan's own constants in place of the recipe's. It needs nothing of Benchtop: `python analysis.py` beside the
-values, `samples.csv` and the gene sets gives the same numbers as the sandbox. Nothing is run here.
+The script is `quality.py`, `sample_swap.py`, the model of the values (`deseq.py` and `count_model.py`, or
+`moderated_t.py` and `intensity_model.py`), `enrichment.py`, `figures.py` and `recipe.py` of this folder, put into one
+file word for word, with the plan's own constants in place of the recipe's. It needs nothing of Benchtop:
+`python analysis.py` beside the values, `samples.csv` and the gene sets gives the same numbers as the sandbox. Nothing
+is run here.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from importlib.resources import files
 from keyword import iskeyword
 
 from desktop.studios.omics.schema import Contrast, Plan, SampleTable
-from desktop.studios.omics.steps.factors import control_level
+from desktop.studios.omics.steps.factors import control_level, swap_factors
 from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
 from desktop.studios.omics.steps.sample_table import subset_samples
 
 COUNTS = ("counts", "expected_counts")
 PARTS = {  # in the order of the script; the recipe comes last
-    True: ("deseq", "quality", "count_model", "enrichment", "figures"),
-    False: ("moderated_t", "quality", "intensity_model", "enrichment", "figures"),
+    True: ("deseq", "quality", "sample_swap", "count_model", "enrichment", "figures"),
+    False: ("moderated_t", "quality", "sample_swap", "intensity_model", "enrichment", "figures"),
 }
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
@@ -34,6 +35,7 @@ TITLES = {
     "count_model": "Counts: how they are brought to one scale, fitted and tested",
     "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
     "quality": "What the samples look like",
+    "sample_swap": "Whether samples are whom their labels name",
     "enrichment": "Gene sets",
     "figures": "Figures",
     "recipe": "The analysis",
@@ -100,6 +102,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
     for factor in shown[:2]:
         levels.setdefault(factor, list(kept.levels(factor)))
+    swap = swap_factors(kept)
     return {
         "QUESTION": plan.question,
         "KIND": plan.kind,
@@ -115,6 +118,9 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
         "NUMERIC": numeric,
         "COLOUR_BY": shown[0] if shown else "",
         "SHAPE_BY": shown[1] if len(shown) > 1 else "",
+        "STATED_SEX": swap.sex,
+        "DONOR": swap.donor,
+        "SWAP_CELLS": list(swap.cells),
         "N_TOP_GENES": plan.n_top_genes,
         "N_HEATMAP_GENES": plan.n_heatmap_genes,
     }

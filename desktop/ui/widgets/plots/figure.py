@@ -123,7 +123,7 @@ class Figure(QWidget):
             self.apply_colours(plot_colours(self.palette()))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        on_header = event.position().y() < self._canvas.y()
+        on_header = event.position().y() < self._canvas.mapTo(self, QPoint(0, 0)).y()
         self._press = event.position().toPoint() if on_header else None
         super().mousePressEvent(event)
 

@@ -1,4 +1,4 @@
-"""Samples in the plane of the first principal components, coloured by a factor. Does no decomposition."""
+"""Samples in the plane of two principal components, and beside it the genes that make them. Does no decomposition."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QLabel, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QLabel, QSplitter, QTableWidget, QTableWidgetItem, QWidget
 
+from desktop.ui import theme
 from desktop.ui.theme import PlotColours
 from desktop.ui.widgets.plots.figure import PlotFigure
 from desktop.ui.widgets.plots.labels import LabelItem
@@ -31,7 +32,16 @@ class PCAPlot(PlotFigure):
         self._points: list[pg.ScatterPlotItem] = []
         self._names = LabelItem()
         self._hover = QLabel()
+        self._loadings: dict[str, list[tuple[str, float]]] = {}
         super().__init__("PCA", "pca", x="PC1", y="PC2", parent=parent)
+        self.loadings = _loadings_table()
+        beside = QSplitter(Qt.Orientation.Horizontal)
+        self._layout.removeWidget(self.plot)
+        beside.addWidget(self.plot)
+        beside.addWidget(self.loadings)
+        beside.setStretchFactor(0, 1)
+        beside.setChildrenCollapsible(True)
+        self._layout.addWidget(beside, 1)
         self._legend = self.plot.addLegend(offset=(-12, 12))
         self.plot.addItem(self._names, ignoreBounds=True)
         self.factor = QComboBox()
@@ -47,9 +57,19 @@ class PCAPlot(PlotFigure):
         self.plot.scene().sigMouseMoved.connect(self._on_moved)
 
     def set_results(
-        self, scores: Floats, samples: Sequence[str], explained: Floats, factors: Mapping[str, Sequence[str]], by: str
+        self,
+        scores: Floats,
+        samples: Sequence[str],
+        explained: Floats,
+        factors: Mapping[str, Sequence[str]],
+        by: str,
+        loadings: Mapping[str, Sequence[tuple[str, float]]] | None = None,
     ) -> None:
-        """scores (S, K); explained (K,) fractions of variance; factors: name → (S,) levels; `by` colours first."""
+        """scores (S, K); explained (K,) fractions of variance; factors: name → (S,) levels; `by` colours first.
+
+        loadings   component ("PC1") → its genes and their loadings, largest first
+        """
+        self._loadings = {name: list(genes) for name, genes in (loadings or {}).items()}
         self._scores, self._samples, self._explained = scores, tuple(samples), explained
         self._factors = {name: list(values) for name, values in factors.items()}
         for box in (self.factor, self.axes):
@@ -108,6 +128,7 @@ class PCAPlot(PlotFigure):
         else:
             self._names.setLabels([])
         self.show_all()
+        self._fill_loadings(f"PC{first + 1}", f"PC{second + 1}")
         self._summarise(levels)
 
     def _summarise(self, levels: list[str]) -> None:
@@ -117,6 +138,24 @@ class PCAPlot(PlotFigure):
             f"{len(self._samples)} samples" + (f"; {shares} of the variance" if shares else "")
             + (f"; coloured by {self.factor.currentText()}: {shown}." if shown else ".")
         )  # fmt: skip
+
+    def _fill_loadings(self, *components: str) -> None:
+        """The genes of the two components that are shown."""
+        sides = [self._loadings.get(component, []) for component in components]
+        self.loadings.setVisible(any(sides))
+        self.loadings.setRowCount(max(map(len, sides)))
+        self.loadings.setHorizontalHeaderLabels([part for name in components for part in (f"{name}: gene", "loading")])
+        for side, genes in enumerate(sides):
+            for row in range(self.loadings.rowCount()):
+                gene, number = genes[row] if row < len(genes) else ("", 0.0)
+                for column, text in ((2 * side, gene), (2 * side + 1, f"{number:+.3f}" if gene else "")):
+                    item = QTableWidgetItem(text)
+                    item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{components[side]}, {gene}: {text}")
+                    if column % 2:
+                        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                    self.loadings.setItem(row, column, item)
+        self.loadings.resizeColumnsToContents()
+        self.loadings.setMaximumWidth(self.loadings.horizontalHeader().length() + 24)
 
     def _on_moved(self, position: QPointF) -> None:
         if len(self._samples) <= _MANY_SAMPLES or not self._samples:
@@ -130,3 +169,16 @@ class PCAPlot(PlotFigure):
         )
         nearest = int(np.argmin(distance))
         self._hover.setText(self._samples[nearest] if distance[nearest] < 10 else "")
+
+
+def _loadings_table() -> QTableWidget:
+    table = QTableWidget(0, 4)
+    table.setAccessibleName("Genes with the largest loadings")
+    table.setToolTip("Genes that make the components shown: a sample with a high score has more of those above 0")
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setTabKeyNavigation(False)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(theme.ROW - 4)
+    table.setAlternatingRowColors(True)
+    table.hide()
+    return table

@@ -1,4 +1,4 @@
-"""The small figures of sample quality: sizes of libraries, genes detected, the shape of p, dispersions."""
+"""The small figures of sample quality: library sizes, genes, the samples' tree, the shape of p, dispersions."""
 
 from __future__ import annotations
 
@@ -62,6 +62,63 @@ class SampleBars(PlotFigure):
         many = len(self.colours.categories)
         colours = [QColor(self.colours.categories[levels.index(group) % many]) for group in self._groups]
         self._bars.setOpts(brushes=colours or None, pen=pg.mkPen(None))
+
+
+class SampleTree(PlotFigure):
+    """The samples' clustering: like ones together, the distance at which they are joined to the left."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._lines = pg.PlotDataItem(connect="finite")
+        super().__init__("Sample clustering", "sample_clustering", x="distance", y="", parent=parent)
+        self.plot.addItem(self._lines)
+        self.plot.getViewBox().invertX(True)
+        self.plot.getViewBox().invertY(True)
+        self.plot.hideAxis("left")
+        self.plot.showAxis("right")
+
+    def set_results(self, joins: Floats, samples: Sequence[str]) -> None:
+        """joins (S - 1, 4) as `RunResults` has them."""
+        order = leaf_order(joins, len(samples))
+        place = {sample: float(row) for row, sample in enumerate(order)}
+        height = dict.fromkeys(place, 0.0)
+        x: list[float] = []
+        y: list[float] = []
+        for number, (left, right, distance, _size) in enumerate(joins.tolist()):
+            ends = [(place[int(side)], height[int(side)]) for side in (left, right)]
+            x += [ends[0][1], distance, distance, ends[1][1], math.nan]
+            y += [ends[0][0], ends[0][0], ends[1][0], ends[1][0], math.nan]
+            made = len(samples) + number
+            place[made], height[made] = (ends[0][0] + ends[1][0]) / 2, distance
+        self._lines.setData(x, y)
+        metrics = self.fontMetrics()
+        room = max(self.plot.height() - 50, 60) / (metrics.height() + 1)
+        every = max(1, math.ceil(len(order) / min(room, _MOST_NAMES)))
+        names = [metrics.elidedText(samples[at], Qt.TextElideMode.ElideMiddle, _NAME_WIDTH) for at in order]
+        axis = self.plot.getAxis("right")
+        axis.setTicks([[(row, names[row]) for row in range(0, len(names), every)]])
+        axis.setWidth(max((metrics.horizontalAdvance(name) for name in names), default=0) + 16)
+        self.show_all()
+        shown = ", ".join(samples[at] for at in order[:12]) + (" …" if len(order) > 12 else "")
+        self.set_summary(f"Average linkage on Euclidean distance. Order: {shown}.")
+
+    def apply_colours(self, colours: PlotColours) -> None:
+        super().apply_colours(colours)
+        self._lines.setPen(pg.mkPen(colours.foreground, width=1))
+
+
+def leaf_order(joins: Floats, n_samples: int) -> list[int]:
+    """The samples in the order in which the tree has them, from top to bottom."""
+    if len(joins) != n_samples - 1:
+        return list(range(n_samples))
+    found: list[int] = []
+    open_ones = [n_samples + len(joins) - 1]
+    while open_ones:
+        at = open_ones.pop()
+        if at < n_samples:
+            found.append(at)
+        else:
+            open_ones += [int(joins[at - n_samples, 1]), int(joins[at - n_samples, 0])]
+    return found
 
 
 class PValueHistogram(PlotFigure):

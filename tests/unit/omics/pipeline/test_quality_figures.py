@@ -27,6 +27,7 @@ from desktop.studios.omics.steps.quality import (
     most_variable,
     principal_components,
     sample_quality,
+    top_loadings,
 )
 from tests.stand_ins.finished_run import some_counts
 
@@ -68,6 +69,20 @@ def test_components_find_the_direction_that_differs() -> None:
     assert (np.sign(scores[:3, 0]) == -np.sign(scores[3:, 0])).all()
     again, _ = principal_components(values[::-1])
     np.testing.assert_allclose(np.abs(again[::-1]), np.abs(scores), atol=1e-8)
+
+
+def test_loadings_are_the_directions_of_the_components_with_their_sign() -> None:
+    values = np.random.default_rng(2).normal(size=(6, 40))
+    values[3:, 7] += 9.0
+    scores, _ = principal_components(values)
+    loadings = top_loadings(values, scores, n_top=40)
+    assert loadings[0][0, 0] == 7
+    for k, rows in enumerate(loadings):
+        direction = np.zeros(40)
+        direction[rows[:, 0].astype(int)] = rows[:, 1]
+        assert direction @ direction == pytest.approx(1.0)
+        np.testing.assert_allclose((values - values.mean(axis=0)) @ direction, scores[:, k], atol=1e-9)
+        assert (np.diff(np.abs(rows[:, 1])) <= 1e-9).all()
 
 
 def test_most_variable_leaves_out_constant_genes() -> None:

@@ -41,6 +41,9 @@ def test_values_come_back(run: Path) -> None:
     assert view.padj_reason[silent] == "all_zero"
     assert np.isnan(view.padj[silent])
     assert all((reason == "") == np.isfinite(padj) for reason, padj in zip(view.padj_reason, view.padj, strict=True))
+    assert [row["rank"] for row in view.loadings if row["component"] == "PC1"] == list(range(1, 26))
+    assert view.joins.shape == (5, 4)
+    assert view.joins[-1, 3] == 6
     assert set(view.figures) >= {"volcano", "ma", "pca", "heatmap"}
     assert view.headline
 
