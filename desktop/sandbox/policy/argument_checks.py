@@ -57,6 +57,8 @@ class ArgumentChecks(CallChecks):
             known = _texts(value)
             if key == "backend":
                 self._backend(value, node)
+            elif key == "writer" and known - {"pillow"} and name == "save":
+                self._add("process", node, "This writer starts a program.", 'Use writer="pillow" and a .gif file.')
             elif key in ("format", "fmt") and "pgf" in {text.lower() for text in known}:
                 self._add("process", node, *_PGF)
             elif key == "memory" and (name == "set_params" or any(p.startswith("sklearn.") for p in paths)):

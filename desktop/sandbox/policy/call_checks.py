@@ -158,6 +158,11 @@ class CallChecks(NameChecks):
         ):
             why, remedy = DANGER["deserialise"]
             self._add("deserialise", node, f"np.load with objects {why}.", remedy)
+        elif path == "yaml.load":
+            loaders = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "Loader")]
+            named = [self._values.members(loader, scope) for loader in loaders]
+            if len(named) != 1 or named[0] not in (["yaml.SafeLoader"], ["yaml.CSafeLoader"]) or len(node.args) > 2:
+                self._add("deserialise", node, "yaml.load may run code stored in a file.", "Use yaml.safe_load.")
         elif path == "sys.setrecursionlimit":
             limit = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if not isinstance(limit, int) or limit > self._rules.recursion_limit_max:

@@ -62,13 +62,16 @@ class Checks(ArgumentChecks):
     def _import(self, placed: Placed) -> None:
         assert isinstance(placed.node, ast.Import)
         for alias in placed.node.names:
-            self._module(unicodedata.normalize("NFKC", alias.name), placed.node)
+            self._module(unicodedata.normalize("NFKC", alias.name), placed)
             self._bound(alias.asname or alias.name, placed.node)
 
-    def _module(self, name: str, node: ast.AST) -> bool:
+    def _module(self, name: str, placed: Placed) -> bool:
+        """Whether it is a module whose members are known."""
         if name in self._rules.modules:
             return True
-        top = name.partition(".")[0]
+        top, node = name.partition(".")[0], placed.node
+        if top in self._rules.optional_libraries and _is_ready_for_absence(placed):
+            return False
         danger = self._rules.refused_attributes.get(name) or self._rules.refused_attributes.get(top)
         why, remedy = DANGER.get(danger or "", ("is not among the modules a script may use", ""))
         inside = [m for m in self._rules.modules if m.startswith(top + ".")]
@@ -85,7 +88,7 @@ class Checks(ArgumentChecks):
             self._add("import", node, "Relative imports are not possible.", "A script stands alone.")
             return
         module = unicodedata.normalize("NFKC", node.module)
-        if not self._module(module, node):
+        if not self._module(module, placed):
             return
         for alias in node.names:
             self._bound(alias.asname or alias.name, node)
@@ -192,3 +195,12 @@ class Checks(ArgumentChecks):
         if is_refused:
             why, remedy = DANGER["deserialise"]
             self._add("deserialise", node, f"allow_pickle {why}.", remedy)
+
+
+def _is_ready_for_absence(placed: Placed) -> bool:
+    """Whether an import stands directly in a try that handles ImportError."""
+    parent = placed.parent
+    if not isinstance(parent, ast.Try) or placed.node not in parent.body:
+        return False
+    kinds = [k for h in parent.handlers for k in (h.type.elts if isinstance(h.type, ast.Tuple) else [h.type])]
+    return any(k is None or getattr(k, "id", "") in ("ImportError", "ModuleNotFoundError", "Exception") for k in kinds)

@@ -22,9 +22,12 @@ class NameChecks(Judge):
         assert isinstance(node, ast.Name)
         name = unicodedata.normalize("NFKC", node.id)
         if not isinstance(node.ctx, ast.Load):
-            self._bound(name, node)
+            if not self._is_second_name(name, placed):
+                self._bound(name, node)
             return
         home = scope.find(name)
+        if home is not None and home.kind == "class" and name in self._rules.definable_dunders:
+            return
         if is_dunder(name) and name not in ("__name__", "__file__", "__doc__", "__version__", "__author__", "__all__"):
             if name in self._rules.refused_builtins:
                 self._refused_builtin(name, node)
@@ -47,6 +50,15 @@ class NameChecks(Judge):
             self._add("builtin-as-value", node, message, f"Call {name} directly, with names written in the script.")
         elif not is_called:
             self._call_only(self._values.members(node, scope), node)
+
+    def _is_second_name(self, name: str, placed: Placed) -> bool:
+        """Whether a class gives one of its own methods a second special name: `__radd__ = __add__`."""
+        parent, scope = placed.parent, placed.scope
+        if not (scope.kind == "class" and isinstance(parent, ast.Assign) and isinstance(parent.value, ast.Name)):
+            return False
+        given = scope.names.get(parent.value.id, [])
+        is_method = len(given) == 1 and isinstance(given[0].definition, ast.FunctionDef)
+        return is_method and name in self._rules.definable_dunders
 
     def _is_arguments(self, call: ast.Call, scope: Scope) -> bool:
         return len(call.args) == 1 and self._values.of(call.args[0], scope) == frozenset({Plain("arguments")})

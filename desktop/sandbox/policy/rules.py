@@ -40,6 +40,7 @@ class Rules:
     refused_attributes: Mapping[str, str]  # name → class of danger
     refused_unless_defined: frozenset[str]
     modules: Mapping[str, Module]
+    optional_libraries: frozenset[str]
     refused_members: Mapping[str, str]
     call_only_members: frozenset[str]
     settable_members: frozenset[str]
@@ -84,6 +85,7 @@ def load_rules() -> Rules:
         refused_attributes=_by_name(raw["refused_attributes"]),
         refused_unless_defined=frozenset(raw["refused_unless_defined"]),
         modules={n: Module(frozenset(e["names"]), e["modules"]) for n, e in names.items()},
+        optional_libraries=frozenset(raw["optional_libraries"]),
         refused_members=_by_name(raw["refused_members"]),
         call_only_members=frozenset(raw["call_only_members"]),
         settable_members=frozenset(raw["settable_members"]),

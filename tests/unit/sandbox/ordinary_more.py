@@ -399,4 +399,52 @@ draw.rectangle((4, 4, 20, 20), outline=255)
 image.resize((32, 32)).rotate(90).convert("RGB").save("small.png", format="PNG", optimize=True)
 print(image.size, image.mode, np.asarray(image).mean())
 ''',
+"ready_for_absence": '''
+try:
+    from tqdm.auto import tqdm
+except ImportError:
+    def tqdm(items, **options):
+        return items
+try:
+    import lifelines
+except (ImportError, AttributeError):
+    lifelines = None
+for i in tqdm(range(3), desc="genes"):
+    print(i, lifelines is None)
+''',
+"alarm_yaml_tracebacks": '''
+import signal
+import traceback
+import yaml
+def stop(number, frame):
+    raise TimeoutError("too slow")
+signal.signal(signal.SIGALRM, stop)
+signal.alarm(5)
+try:
+    config = yaml.load("a: 1", Loader=yaml.SafeLoader)
+    int("x")
+except ValueError as error:
+    print("".join(traceback.format_exception(type(error), error, error.__traceback__)), error.__cause__)
+finally:
+    signal.alarm(0)
+''',
+"second_names_animation": '''
+import matplotlib.pyplot as plt
+from matplotlib.animation import FuncAnimation, PillowWriter
+class Vector(tuple):
+    def __add__(self, other):
+        return Vector(a + b for a, b in zip(self, other))
+    __radd__ = __add__
+    def __repr__(self):
+        return f"Vector{tuple(self)}"
+    __str__ = __repr__
+figure, axes = plt.subplots()
+(line,) = axes.plot([], [])
+def draw(i):
+    line.set_data(range(i), range(i))
+    return (line,)
+FuncAnimation(figure, draw, frames=4).save("rise.gif", writer=PillowWriter(fps=4))
+FuncAnimation(figure, draw, frames=4).save("rise.gif", writer="pillow")
+print(Vector((1, 2)) + (3, 4))
+''',
 }
