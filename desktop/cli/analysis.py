@@ -75,8 +75,8 @@ def inspect(house: House, data: str, samples: Path | None, *, is_agreed: bool, a
 def compare(house: House, left: str, right: str, out: Path | None, *, as_json: bool) -> int:
     """Compare two runs, named by id or by folder."""
     params = {
-        "left": _run_folder(house, left),
-        "right": _run_folder(house, right),
+        "left": run_folder(house, left),
+        "right": run_folder(house, right),
         "out_dir": str(out.absolute()) if out else None,
     }
     with house.open_bench(may_stand_beside=True) as bench:
@@ -251,7 +251,7 @@ def _say_beside(bench: Bench) -> None:
         stderr_console().print("Benchtop is open: this run is recorded in its results folder only.", style="dim")
 
 
-def _run_folder(house: House, name: str) -> str:
+def run_folder(house: House, name: str) -> str:
     """The folder of a run id, looked up in the person's store; anything else is left to the job."""
     from desktop.studios.omics.errors import UnknownRunError
 

@@ -133,6 +133,20 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
         return analysis.compare(house, left, right, out, as_json=json)
 
     @app.command()
+    def export(
+        run: Annotated[str, typer.Argument(metavar="RUN", help="A run id or a results folder.")],
+        out: Annotated[
+            Path | None, typer.Option("--out", help="The folder or zip to make; a free name here without it.")
+        ] = None,
+        as_zip: Annotated[bool, typer.Option("--zip", help="One zip instead of a folder.")] = False,
+        json: Json = False,
+    ) -> int:
+        """Copy a finished run out, without paths of this machine, to be read and run again anywhere."""
+        from desktop.cli import export as leaving
+
+        return leaving.export(house, run, out, as_zip=as_zip, as_json=json)
+
+    @app.command()
     def batch(
         data: Annotated[
             list[str], typer.Argument(help="A YAML or CSV file that lists analyses; or tables, folders, accessions.")

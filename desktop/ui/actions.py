@@ -48,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ui.open_accession", "Open Accession…", "File", "Ctrl+Shift+A", "", "Type or paste a GEO accession"),
     Command("ui.try_sample", "Try the Sample", "File", "", "", "Open the dataset that comes with Benchtop"),
     Command("ui.export_run", "Export Run…", "File", "Ctrl+Shift+E", "", "Copy a run's folder elsewhere", before=True),
+    Command("ui.export_archive", "Export Run as Archive…", "File", "", "", "Copy a run elsewhere as one zip"),
     Command(
         "ui.reveal_files", "Show in File Browser", "File", "Ctrl+Shift+J", "", "Show the files of what is selected"
     ),

@@ -19,7 +19,7 @@ from desktop.studios.omics.schema import Caution, Plan
 from desktop.ui.frame import Frame
 from desktop.ui.itemmodels.plan_review import PlanReview
 from desktop.ui.panels.analyze import AnalyzePanel
-from desktop.ui.panels.analyze_exports import copy_run, write_genes
+from desktop.ui.panels.analyze_exports import write_genes
 from desktop.ui.widgets.gene_table import GeneTable
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
 from desktop.ui.widgets.run_progress import RunProgress
@@ -113,7 +113,9 @@ def test_from_files_and_a_sentence_to_results(
         assert (tmp_path / "genes.csv").read_text(encoding="utf-8").count("\n") == 401
         (tmp_path / "out").mkdir()
         await panel.exports.export_run(tmp_path / "out")
-        assert (tmp_path / "out" / results.out_dir.name / "manifest.json").is_file()
+        await panel.exports.export_run(tmp_path / "out", as_zip=True)
+        out = tmp_path / "out"
+        await until(lambda: list(out.glob("*/manifest.json")) and list(out.glob("*.zip")), "the copies")
         remembered = panel.remembered()
         assert remembered["run"] == str(results.out_dir)
         panel.new_analysis()
@@ -265,11 +267,7 @@ def test_nothing_is_lost_where_files_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "run" / "results.csv").write_text("x", encoding="utf-8")
     with pytest.raises(OSError):
         write_genes(tmp_path / "missing" / "genes.csv", results, ["gene_id"], [0])
-    with pytest.raises(OSError):
-        copy_run(tmp_path / "run", tmp_path / "missing")
-    first, second = copy_run(tmp_path / "run", tmp_path), copy_run(tmp_path / "run", tmp_path)
-    assert (first.name, second.name) == ("run 2", "run 3")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run 2", "run 3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
 def test_progress_says_step_share_and_time(qapp: QApplication) -> None:

@@ -51,5 +51,13 @@ STUDIO = Studio(
             title="Search GEO",
             resumable=True,
         ),
+        Job(
+            "omics.export_run",
+            run="desktop.studios.omics.export:run_export",
+            params="desktop.studios.omics.export:ExportParams",
+            lane="io",
+            title="Export a run",
+            resumable=True,
+        ),
     ),
 )

@@ -32,6 +32,7 @@ from desktop.studios.omics.batch_schema import (
     BatchResult,
 )
 from desktop.studios.omics.errors import DamagedRunError, OutputFolderError
+from desktop.studios.omics.run_folder import slug
 from desktop.studios.omics.schema import AnalysisParams, Contrast
 
 _MAX_BYTES = 8 * 1024 * 1024
@@ -232,8 +233,7 @@ def _locked(folder: Path, earlier: BatchResult | None) -> Iterator[tuple[Path, B
 
 def folder_name(number: int, n_items: int, dataset: str) -> str:
     """The name of an item's results folder: "03-airway"."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", dataset).strip("-").lower()[:40].rstrip("-")
-    return "-".join(filter(None, (f"{number:0{len(str(n_items))}d}", slug)))
+    return "-".join(filter(None, (f"{number:0{len(str(n_items))}d}", slug(dataset, 40))))
 
 
 # ---- the table of outcomes ------------------------------------------------------------------------------------------

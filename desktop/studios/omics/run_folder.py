@@ -10,6 +10,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,11 @@ def file_hashes(folder: Path) -> dict[str, dict[str, object]]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         found[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
     return found
+
+
+def slug(text: str, limit: int = 60) -> str:
+    """A plain name for a file or folder: lower case, letters and digits of ASCII, hyphens between."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:limit].rstrip("-")
 
 
 def write_json(path: Path, value: object) -> None:

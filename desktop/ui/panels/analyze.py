@@ -6,6 +6,7 @@ What is finished is shown by `analyze_runs`. Importing this imports neither nump
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,7 @@ class AnalyzePanel(Panel):
             "ui.stop": (bool(self._job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
+            "ui.export_archive": (in_results, partial(self.exports.ask_for_folder, as_zip=True)),
             "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
             "ui.reveal_files": (self.runs.folder is not None, self.runs.reveal),
             "ui.find": (in_results, self._find),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from desktop.core.errors import AppError
@@ -15,7 +14,8 @@ from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.library_items import LibraryItem, Marks, run_item
-from desktop.ui.widgets.banner import Notice
+from desktop.ui.itemmodels.names import home_words
+from desktop.ui.widgets.banner import Notice, Tone
 from desktop.ui.widgets.run_picker import FOLDER, RunPicker
 from desktop.ui.widgets.sheet import ask, ask_path
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from desktop.ui.itemmodels.run_results import RunResults
     from desktop.ui.panels.analyze_results import ResultsView
 
-COMPARE = "omics.compare_runs"
+COMPARE, EXPORT = "omics.compare_runs", "omics.export_run"
 MOST_RUNS = 2000  # to choose from
 
 
@@ -38,7 +38,7 @@ class RunExports(QObject):
         self._bridge, self._panel = bridge, parent
         self._run: RunResults | None = None
         self._view: ResultsView | None = None
-        self._comparing = ""
+        self._comparing = self._exporting = ""  # ids of jobs
         bridge.jobChanged.connect(self._on_job)
 
     def set_view(self, view: ResultsView) -> None:
@@ -53,10 +53,10 @@ class RunExports(QObject):
 
     # ---- asking ---------------------------------------------------------------------------------------------------
 
-    def ask_for_folder(self) -> None:
-        """Where to copy the run's folder."""
-        dialog = self._dialog("Export Run To", QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.export_run(Path(folder))))
+    def ask_for_folder(self, *, as_zip: bool = False) -> None:
+        """Into which folder to export the run, as a folder of its own or as one zip."""
+        dialog = self._dialog("Export Archive To" if as_zip else "Export Run To", QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(lambda folder: self._bridge.start(self.export_run(Path(folder), as_zip=as_zip)))
         dialog.open()
 
     def ask_for_genes_file(self) -> None:
@@ -94,16 +94,15 @@ class RunExports(QObject):
 
     # ---- doing ----------------------------------------------------------------------------------------------------
 
-    async def export_run(self, folder: Path) -> None:
-        """Copy the run's folder into `folder`."""
+    async def export_run(self, folder: Path, *, as_zip: bool = False) -> None:
+        """Export the run into `folder`, without paths of this machine, to be run again anywhere."""
         if self._run is None:
             return
+        params = {"run": str(self._run.out_dir), "into": str(folder), "as_zip": as_zip}
         try:
-            made = await self._bridge.read(copy_run, self._run.out_dir, folder)
-        except OSError as error:
-            self._tell_failed(error)
-        else:
-            self.noticed.emit(Notice(f"Exported to {made}.", tone="done"))
+            self._exporting = await self._bridge.submit(EXPORT, params)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
 
     async def export_genes(self, path: Path) -> None:
         """Write the genes as the table shows them."""
@@ -128,14 +127,24 @@ class RunExports(QObject):
             self.noticed.emit(Notice.of(error))
 
     def _on_job(self, job: JobRecord) -> None:
-        if job.id != self._comparing or not job.state.is_final:
+        if job.id not in (self._comparing, self._exporting) or not job.state.is_final:
             return
-        self._comparing = ""
+        is_export = job.id == self._exporting
+        if is_export:
+            self._exporting = ""
+        else:
+            self._comparing = ""
         if job.state is JobState.DONE and job.result is not None:
-            self.compared.emit(str(job.result["out_dir"]))
+            self._on_exported(job) if is_export else self.compared.emit(str(job.result["out_dir"]))
         elif job.state is not JobState.CANCELLED:
-            fault = job.error or JobError("app.interrupted", "The comparison was interrupted.", "Compare again.")
+            fault = job.error or JobError("app.interrupted", f"“{job.title}” was interrupted.", "Do it again.")
             self.noticed.emit(Notice(fault.message, fault.hint, "error", details=fault.code))
+
+    def _on_exported(self, job: JobRecord) -> None:
+        made = Path((job.result or {})["path"])
+        text, hint = f"Exported to {home_words(str(made))}.", " ".join(job.warnings)
+        tone: Tone = "warning" if hint else "done"
+        self.noticed.emit(Notice(text, hint, tone, "Show", lambda: _reveal(made)))
 
     def _tell_failed(self, error: OSError) -> None:
         self.noticed.emit(Notice(f"Not exported: {error.strerror or error}.", "Choose another folder.", "error"))
@@ -153,21 +162,8 @@ def other_runs(bridge: Bridge, run_id: str) -> list[LibraryItem]:
     return [run_item(run, marks, places.get(run.job_id, "")) for run in tested]
 
 
-def copy_run(out_dir: Path, folder: Path) -> Path:
-    """Copy a results folder into `folder` under a free name; returns the copy. Raises OSError."""
-    if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "The folder is not there", str(folder))
-    target, number = folder / out_dir.name, 2
-    while target.exists():
-        target, number = folder / f"{out_dir.name} {number}", number + 1
-    part = folder / f".{target.name}.part"
-    try:
-        shutil.copytree(out_dir, part)
-        part.rename(target)
-    except OSError:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return target
+def _reveal(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
 
 
 def write_genes(path: Path, run: RunResults, keys: list[str], rows: list[int]) -> None:

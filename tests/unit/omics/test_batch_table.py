@@ -66,7 +66,7 @@ def test_a_csv_lists_items(tmp_path: Path) -> None:
         ("a.yaml", "- {data: x}", "asks nothing"),
         ("a.yaml", "- {data: x, contrast: 'a,b'}", "FACTOR,TREATED,CONTROL"),
         ("a.yaml", "- {data: x, question: y, alpha: 7}", "alpha"),
-        ("a.yaml", "- {data: x, contrast: {factor: a}}", "treated: Field required"),
+        ("a.yaml", "- {data: x, contrast: {treated: a}}", "factor: Field required"),
         ("a.csv", "data,question\n", "lists no analysis"),
         ("a.csv", "data,question\n" + "x,y\n" * 1001, "at most 1,000"),
         ("missing.csv", None, "cannot be read"),
