@@ -137,7 +137,17 @@ def test_every_gene_without_padj_has_a_reason(run: Path) -> None:
 
 
 def test_every_figure_is_there_with_text_as_text(run: Path) -> None:
-    expected = {"volcano", "ma", "pca", "heatmap", "dispersion", "pvalue_histogram", "sample_qc", "top_genes"}
+    expected = {
+        "volcano",
+        "ma",
+        "pca",
+        "heatmap",
+        "dispersion",
+        "pvalue_histogram",
+        "sample_clustering",
+        "sample_qc",
+        "top_genes",
+    }
     assert {path.stem for path in (run / "figures").glob("*.svg")} == expected
     assert {path.stem for path in (run / "figures").glob("*.png")} == expected
     volcano = (run / "figures/volcano.svg").read_text()
@@ -173,7 +183,12 @@ def test_kinds_without_a_comparison_leave_the_same_files_without_statistics(kind
     assert list(table.columns) == HEADER
     assert len(table) == 400
     assert set(table["padj"]) == {""}
-    assert {path.stem for path in (done / "figures").glob("*.svg")} == {"pca", "heatmap", "sample_qc"}
+    assert {path.stem for path in (done / "figures").glob("*.svg")} == {
+        "pca",
+        "heatmap",
+        "sample_clustering",
+        "sample_qc",
+    }
     assert "flagged" in (done / "report.md").read_text()
 
 

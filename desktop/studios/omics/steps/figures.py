@@ -247,7 +247,8 @@ def draw_clustering(joins: Matrix, names: list[str], levels: list[str], colour_b
         order = tree["leaves"]
     else:
         order = list(range(len(names)))
-    axes.set_xlim(1.02 * float(joins[:, 2].max()) if len(joins) else 1.0, 0.0)  # the tree opens to the names
+    farthest = float(joins[:, 2].max()) if len(joins) else 0.0
+    axes.set_xlim(1.02 * farthest or 1.0, 0.0)  # the tree opens to the names
     axes.set_ylim(10 * len(names), 0)
     axes.set_xlabel("Euclidean distance of transformed values, average linkage", size=8.5)
     axes.yaxis.tick_right()
