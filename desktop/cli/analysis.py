@@ -44,7 +44,7 @@ def analyze(house: House, wish: Wish, *, is_agreed: bool, as_json: bool) -> int:
             hint="Add --question 'Which genes change with treatment?', or --design and --contrast.",
         )
     asks = not is_agreed and not as_json and is_interactive()
-    params = _params(wish, allow_net=_may_use_net(house, wish.data, is_agreed=is_agreed, asks=asks))
+    params = _params(wish, allow_net=may_use_net(house, wish.data, is_agreed=is_agreed, asks=asks))
     with house.open_bench(may_stand_beside=True) as bench:
         _say_beside(bench)
         if params["out_dir"] is None and bench.is_beside:
@@ -61,9 +61,9 @@ def inspect(house: House, data: str, samples: Path | None, *, is_agreed: bool, a
     """Look at the data."""
     asks = not is_agreed and not as_json and is_interactive()
     params = {
-        "data": _absolute(data),
+        "data": absolute(data),
         "samples": str(samples.absolute()) if samples else None,
-        "allow_net": _may_use_net(house, data, is_agreed=is_agreed, asks=asks),
+        "allow_net": may_use_net(house, data, is_agreed=is_agreed, asks=asks),
     }
     with house.open_bench(may_stand_beside=True) as bench:
         record = run_job(bench.workbench.runtime, "omics.inspect_data", params, is_quiet=as_json)
@@ -119,12 +119,12 @@ def print_result(result: dict[str, Any]) -> None:
     out = stdout_console()
     out.print(Text(result.get("headline", ""), style="bold"))
     out.print(table)
-    _print_warnings(result.get("warnings", []))
+    print_warnings(result.get("warnings", []))
 
 
 def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
     return {
-        "data": _absolute(wish.data),
+        "data": absolute(wish.data),
         "samples": str(wish.samples.absolute()) if wish.samples else None,
         "question": wish.question,
         "design": wish.design,
@@ -151,12 +151,13 @@ def _contrast(text: str) -> dict[str, str]:
     return dict(zip(("factor", "treated", "control"), parts, strict=True))
 
 
-def _absolute(data: str) -> str:
+def absolute(data: str) -> str:
+    """A path made absolute; an accession as it is."""
     path = Path(data).expanduser()
     return str(path.absolute()) if path.exists() or not queries.is_accession(data) else data.strip()
 
 
-def _may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> bool:
+def may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> bool:
     """Consent for this one job: --yes, or the answer to one question."""
     if Path(data).expanduser().exists() or not queries.is_accession(data):
         return False
@@ -208,7 +209,7 @@ def _print_plan(plan: dict[str, Any], cautions: list[str]) -> None:
     err.print(Text(f"  alpha     {plan.get('alpha')}, minimum log2 fold change {plan.get('lfc_threshold')}"))
     for reason in plan.get("reasons", []):
         err.print(Text(f"  {reason['about']}: {reason['text']}", style="dim"))
-    _print_warnings([*cautions, *(caution["text"] for caution in plan["warnings"] if caution["text"] not in cautions)])
+    print_warnings([*cautions, *(caution["text"] for caution in plan["warnings"] if caution["text"] not in cautions)])
 
 
 def _print_inspection(found: dict[str, Any]) -> None:
@@ -236,10 +237,11 @@ def _print_inspection(found: dict[str, Any]) -> None:
         out.print(Text(f"Proposed design {proposal['formula']}", style="bold"))
         for reason in proposal["reasons"]:
             out.print(Text(f"  {reason['about']}: {reason['text']}"))
-    _print_warnings([caution["text"] for caution in found["warnings"]])
+    print_warnings([caution["text"] for caution in found["warnings"]])
 
 
-def _print_warnings(warnings: list[str]) -> None:
+def print_warnings(warnings: list[str]) -> None:
+    """One line each, on stderr."""
     from rich.text import Text
 
     for warning in warnings:

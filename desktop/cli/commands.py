@@ -113,6 +113,34 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
         )
         return analysis.analyze(house, wish, is_agreed=yes, as_json=json)
 
+    @app.command("run")
+    def run_script(
+        script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python script; see docs/guide/scripts.md.")],
+        data: Annotated[str, typer.Option("--data", help="Table, folder, accession, or a finished run.")],
+        samples: Samples = None,
+        question: Annotated[str, typer.Option("--question", "-q", help="What it answers; its title.")] = "",
+        isolation: Annotated[
+            ScriptIsolationOption | None, typer.Option("--isolation", help="Which one; a container by default.")
+        ] = None,
+        out: Out = None,
+        accept: Accept = None,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> int:
+        """Run a script of your own on a dataset: policy, sandbox, tables, figures, report."""
+        from desktop.cli import scripts
+
+        wish = scripts.ScriptWish(
+            script=script,
+            data=data,
+            samples=samples,
+            question=question,
+            isolation=isolation.value if isolation else "auto",
+            out=out,
+            accept=tuple(accept or ()),
+        )
+        return scripts.run_script(house, wish, is_agreed=yes, as_json=json)
+
     @app.command()
     def inspect(data: Data, samples: Samples = None, yes: Yes = False, json: Json = False) -> int:
         """Say what is in a dataset, which table would be analysed and why, and the design its samples suggest."""

@@ -93,6 +93,10 @@ def rerun(house: House, job_id: str, *, as_json: bool) -> int:
     result = record.result or {}
     if as_json:
         print_json(_plain(record))
+    elif "outputs" in result:
+        from desktop.cli.scripts import print_script_result
+
+        print_script_result(result)
     elif "summary" in result:
         from desktop.cli.analysis import print_result
 
@@ -108,6 +112,12 @@ def _again(store: Store, old: JobRecord) -> dict[str, Any]:
     from desktop.studios.omics.errors import UnknownRunError
 
     params = dict(old.params)
+    if old.kind == "omics.run_script":  # its own parameters hold the script; data that are gone are taken from the run
+        if old.result and not Path(str(params["data"])).exists() and Path(str(old.result["out_dir"])).is_dir():
+            params["data"] = str(old.result["out_dir"])
+        if params.get("out_dir"):
+            params["out_dir"] = str(_free_folder(Path(params["out_dir"])))
+        return params
     with contextlib.suppress(UnknownRunError):  # a failed one, or one that is gone: from its data again
         stored = queries.rerun_params(store, str((old.result or {}).get("run_id", "")))
         params = stored.model_dump(mode="json") | {name: params.get(name) for name in ("isolation", "out_dir")}

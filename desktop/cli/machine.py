@@ -64,7 +64,7 @@ def doctor(house: House, *, as_json: bool) -> int:
 
 def check(house: House, file: Path, *, as_json: bool) -> int:
     """0 allowed, 1 refused."""
-    verdict = house.open_sandbox().check(_script(file))
+    verdict = house.open_sandbox().check(read_script(file))
     if as_json:
         print_json({"allowed": verdict.allowed, "findings": [asdict(finding) for finding in verdict.findings]})
     elif verdict.allowed:
@@ -108,7 +108,7 @@ def sandbox_test(house: House, wish: IsolationWish, *, as_json: bool) -> int:
 
 def sandbox_run(house: House, wish: ScriptRun, *, as_json: bool) -> int:
     """Run a script nobody has to trust; its log goes to stderr."""
-    script = _script(wish.file)
+    script = read_script(wish.file)
     if not wish.input.is_dir():
         raise ScriptFileError(f"{wish.input} is not a folder.", hint="--input names the folder the script may read.")
     if wish.output.exists():
@@ -191,7 +191,8 @@ def settings_key(house: House, name: str, *, is_deleted: bool, as_json: bool) ->
     return DONE
 
 
-def _script(file: Path) -> bytes:
+def read_script(file: Path) -> bytes:
+    """A script's bytes; ScriptFileError when they cannot be read or are too many."""
     try:
         with file.open("rb") as stream:
             script = stream.read(MAX_SCRIPT_BYTES + 1)

@@ -28,6 +28,14 @@ STUDIO = Studio(
             resumable=True,
         ),
         Job(
+            "omics.run_script",
+            run="desktop.studios.omics.script_run:run_script",
+            params=f"{_SCHEMA}:ScriptParams",
+            lane="sandbox",
+            title="Run a script",
+            resumable=True,
+        ),
+        Job(
             "omics.compare_runs",
             run=f"{_PIPELINE}:run_compare",
             params=f"{_SCHEMA}:CompareParams",

@@ -87,9 +87,9 @@ def rerun_params(store: Store, run_id: str) -> AnalysisParams:
 
 def load_results(out_dir: Path) -> RunView:
     """A finished run's values for the window; DamagedRunError when the folder is not whole. For a child process."""
-    from desktop.studios.omics.results import load_run
+    from desktop.studios.omics.results_script import load_view
 
-    return load_run(out_dir)
+    return load_view(out_dir.expanduser())
 
 
 def is_accession(text: str) -> bool:

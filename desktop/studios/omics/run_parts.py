@@ -337,9 +337,9 @@ def run_id_in(folder: Path) -> str:
 def compare_into(left: Path, right: Path, folder: RunFolder) -> CompareResult:
     """Compare two runs' folders and publish the comparison at `folder.out_dir`."""
     from desktop.studios.omics.compare_report import write_comparison
-    from desktop.studios.omics.results import load_run
+    from desktop.studios.omics.results_script import load_view
 
     folder.finished.mkdir()
-    result = write_comparison(load_run(left), load_run(right), folder.finished)
+    result = write_comparison(load_view(left), load_view(right), folder.finished)
     folder.publish()
     return result.model_copy(update={"out_dir": folder.out_dir})

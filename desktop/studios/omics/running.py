@@ -21,6 +21,7 @@ from desktop.studios.omics.outcome import failure, step_of
 from desktop.studios.omics.results import load_json
 from desktop.studios.omics.run_folder import RunFolder
 from desktop.studios.omics.schema import Caution, Inspection, Plan, RunIsolation
+from desktop.studios.omics.script_inputs import columns_in
 from desktop.studios.omics.sources.geo_urls import is_accession, recognise
 
 
@@ -125,7 +126,7 @@ async def checked(ctx: JobContext, made: Prepared) -> Verdict:
         ctx.log(line)
     if not verdict.allowed:
         first = verdict.findings[0] if verdict.findings else None
-        where = f" at line {first.line}: {first.message}" if first else ""
+        where = f" at line {first.line}: {first.message.rstrip('.')}" if first else ""
         error = ScriptRefusedError(
             f"The policy check refused the script{where}.",
             hint=first.remedy if first else "Change the script, then run it again.",
@@ -160,7 +161,8 @@ async def ran(
     for name, why in outcome.dropped:
         ctx.log(f"left out: {name} ({why})")
     if outcome.status != "ok":
-        raise failure(outcome, await keep(ctx, made, outcome.log, verdict))
+        text, columns = made.script.decode("utf-8", "replace"), await ctx.io(columns_in, folder.inputs)
+        raise failure(outcome, await keep(ctx, made, outcome.log, verdict), script=text, columns=columns)
     return outcome
 
 

@@ -6,6 +6,7 @@ The bytes depend on nothing but the numbers and names, so that their hashes say 
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,17 @@ def write_samples(folder: Path, samples: SampleTable) -> None:
         writer.writerow([first, *samples.factors])
         for i, sample in enumerate(samples.samples):
             writer.writerow([sample, *(values[i] for values in samples.factors.values())])
+
+
+def columns_in(folder: Path) -> dict[str, list[str]]:
+    """The column names of each table a script finds beside it, by file name."""
+    found = {}
+    for name in (SAMPLES, COUNTS, VALUES):
+        if (folder / name).is_file():
+            opened = gzip.open if name.endswith(".gz") else open
+            with opened(folder / name, "rt", encoding="utf-8", newline="") as file:
+                found[name] = next(csv.reader(file), [])
+    return found
 
 
 def load_samples(path: Path) -> SampleTable:

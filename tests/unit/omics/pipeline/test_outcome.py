@@ -44,10 +44,13 @@ def test_any_line_is_no_progress_or_a_share(line: str) -> None:
 
 
 def test_a_traceback_becomes_its_last_words() -> None:
-    message, hint = diagnosis(TRACEBACK)
-    assert message == "The analysis stopped: the design is rank-deficient: some of its columns are sums of others."
-    assert "Traceback" not in message + hint
-    assert "File" not in message
+    found = diagnosis(TRACEBACK)
+    assert found.message == (
+        "The analysis stopped: the design is rank-deficient: some of its columns are sums of others. It was at line 1790."
+    )
+    assert "Traceback" not in found.message + found.hint
+    assert found.reason == "singular"
+    assert found.line == 1790
 
 
 @pytest.mark.parametrize(
@@ -56,21 +59,25 @@ def test_a_traceback_becomes_its_last_words() -> None:
         pytest.param("ModuleNotFoundError: No module named 'formulaic'", "formulaic", id="package missing"),
         pytest.param("numpy.linalg.LinAlgError: Singular matrix", "cannot be solved", id="singular"),
         pytest.param("MemoryError", "memory", id="memory"),
-        pytest.param("KeyError: 'treatment'", "'treatment'", id="column missing"),
+        pytest.param("KeyError: 'treatment'", "“treatment”", id="column missing"),
+        pytest.param("UnicodeDecodeError: 'utf-8' codec can't decode byte", "encoding", id="encoding"),
+        pytest.param("pandas.errors.ParserError: Error tokenizing data", "taken apart", id="separator"),
+        pytest.param("FileNotFoundError: [Errno 2] No such file or directory: 'a.csv'", "“a.csv”", id="file missing"),
+        pytest.param("OSError: [Errno 30] Read-only file system: '/input/x'", "“/input/x”", id="written elsewhere"),
         pytest.param("", "without saying why", id="nothing printed"),
         pytest.param("samples.csv and counts.csv.gz differ", "samples.csv and counts.csv.gz differ", id="SystemExit"),
     ],
 )
 def test_known_failures_are_named(log: str, said: str) -> None:
-    assert said in diagnosis(log)[0]
+    assert said in diagnosis(log).message
 
 
 @given(st.text(max_size=2000))
 def test_a_diagnosis_is_one_printable_line_whatever_was_printed(log: str) -> None:
-    message, hint = diagnosis(log)
-    assert message.isprintable()
-    assert len(message) < 400
-    assert hint
+    found = diagnosis(log, "x = 1\n" * 50, {"samples.csv": ["sample", "dex"]})
+    assert found.message.isprintable()
+    assert len(found.message) < 600
+    assert found.hint
 
 
 @pytest.mark.parametrize(

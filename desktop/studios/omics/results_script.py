@@ -1,0 +1,86 @@
+"""The folder of a script's run read back: as much of a result as the script left, everything else empty.
+
+A results.csv of the known columns is a result of differential expression; the other tables of a template's run count
+when all of them are there. Nothing a script left can make the folder unreadable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from desktop.studios.omics.errors import DamagedRunError
+from desktop.studios.omics.results import RunView, load_json, load_results_table, load_run
+from desktop.studios.omics.schema import Plan, SampleTable
+from desktop.studios.omics.script_inputs import SAMPLES, load_samples
+
+
+def load_view(out_dir: Path) -> RunView:
+    """Any finished run's folder. Raises DamagedRunError."""
+    if not out_dir.is_dir() or not is_script_run(load_json(out_dir / "manifest.json")):
+        return load_run(out_dir)
+    try:
+        return load_run(out_dir)  # an edited script of ours leaves all that ours leave
+    except (DamagedRunError, ValueError, KeyError, IndexError):
+        return _load_script_run(out_dir)
+
+
+def is_script_run(manifest: dict[str, Any]) -> bool:
+    """Whether the run's script was one that no template wrote."""
+    return manifest.get("kind") == "script"
+
+
+def _load_script_run(out_dir: Path) -> RunView:
+    manifest = load_json(out_dir / "manifest.json")
+    try:
+        samples = load_samples(out_dir / SAMPLES)
+    except (OSError, ValueError, IndexError):
+        samples = SampleTable(samples=[])
+    empty = np.empty(0)
+    columns = dict.fromkeys(("base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj"), empty)
+    gene_ids, gene_symbols = list[str](), list[str]()
+    try:
+        table = load_results_table(out_dir)
+    except DamagedRunError:
+        pass
+    else:
+        columns = {name: table[name].to_numpy() for name in columns}
+        gene_ids, gene_symbols = list(table["gene_id"]), list(table["gene_symbol"])
+    return RunView(
+        out_dir=out_dir,
+        plan=_plan(out_dir, manifest),
+        manifest=manifest,
+        summary=_mapping(manifest.get("summary")),
+        samples=samples,
+        gene_ids=gene_ids,
+        gene_symbols=gene_symbols,
+        padj_reason=[""] * len(gene_ids),
+        sample_names=[],
+        pca_scores=np.empty((0, 0)),
+        pca_percent=empty,
+        heatmap_genes=[],
+        heatmap_symbols=[],
+        heatmap_samples=[],
+        heatmap=np.empty((0, 0)),
+        distances=np.empty((0, 0)),
+        quality=[],
+        **columns,
+    )
+
+
+def _plan(out_dir: Path, manifest: dict[str, Any]) -> Plan:
+    """The plan the script came of; else one that says no more than what was asked and from where genes count."""
+    try:
+        return Plan.model_validate(load_json(out_dir / "plan.json"))
+    except (DamagedRunError, ValidationError):
+        pass
+    alpha = manifest.get("alpha")
+    given = {"alpha": alpha} if isinstance(alpha, float) and 0 < alpha < 1 else {}
+    return Plan.model_validate({"question": str(manifest.get("question", ""))} | given)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
