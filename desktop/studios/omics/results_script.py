@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from desktop.studios.omics.errors import DamagedRunError
-from desktop.studios.omics.results import RunView, load_json, load_results_table, load_run
+from desktop.studios.omics.results import RESULT_COLUMNS, RunView, load_json, load_results_table, load_run
 from desktop.studios.omics.schema import Plan, SampleTable
 from desktop.studios.omics.script_inputs import SAMPLES, load_samples
 
@@ -39,16 +39,13 @@ def _load_script_run(out_dir: Path) -> RunView:
         samples = load_samples(out_dir / SAMPLES)
     except (OSError, ValueError, IndexError):
         samples = SampleTable(samples=[])
-    empty = np.empty(0)
-    columns = dict.fromkeys(("base_mean", "log2_fold_change", "lfc_se", "stat", "pvalue", "padj"), empty)
-    gene_ids, gene_symbols = list[str](), list[str]()
     try:
         table = load_results_table(out_dir)
     except DamagedRunError:
-        pass
-    else:
-        columns = {name: table[name].to_numpy() for name in columns}
-        gene_ids, gene_symbols = list(table["gene_id"]), list(table["gene_symbol"])
+        import pandas as pd
+
+        table = pd.DataFrame({name: [] for name in RESULT_COLUMNS}, dtype=float)
+    gene_ids = list(table["gene_id"])
     return RunView(
         out_dir=out_dir,
         plan=_plan(out_dir, manifest),
@@ -56,18 +53,23 @@ def _load_script_run(out_dir: Path) -> RunView:
         summary=_mapping(manifest.get("summary")),
         samples=samples,
         gene_ids=gene_ids,
-        gene_symbols=gene_symbols,
+        gene_symbols=list(table["gene_symbol"]),
+        base_mean=table["base_mean"].to_numpy(),
+        log2_fold_change=table["log2_fold_change"].to_numpy(),
+        lfc_se=table["lfc_se"].to_numpy(),
+        stat=table["stat"].to_numpy(),
+        pvalue=table["pvalue"].to_numpy(),
+        padj=table["padj"].to_numpy(),
         padj_reason=[""] * len(gene_ids),
         sample_names=[],
         pca_scores=np.empty((0, 0)),
-        pca_percent=empty,
+        pca_percent=np.empty(0),
         heatmap_genes=[],
         heatmap_symbols=[],
         heatmap_samples=[],
         heatmap=np.empty((0, 0)),
         distances=np.empty((0, 0)),
         quality=[],
-        **columns,
     )
 
 
