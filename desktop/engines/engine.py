@@ -98,6 +98,9 @@ class LoadedModel(Protocol):
     async def drop_caches(self, keep_bytes: int = 0) -> int:
         """Give prompt caches and buffer pools back, least recently used first; returns the bytes freed."""
 
+    async def limit_buffers(self, max_bytes: int) -> int:
+        """Keep at most this much freed memory for reuse from now on; returns the bytes freed. 0 for a remote one."""
+
     async def aclose(self) -> None:
         """Unload: the memory is back with the machine when this returns."""
 

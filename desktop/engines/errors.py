@@ -97,3 +97,23 @@ class EngineTimeoutError(AppError):
     """The model did not begin, did not go on, or did not end in time (facts: `phase`, `waited_s`)."""
 
     code = "engines.timeout"
+
+
+class ModelInUseError(AppError):
+    """The model is answering a request, or somebody waits for it (facts: `model`)."""
+
+    code = "engines.in_use"
+    retryable = True
+
+
+class PinRefusedError(AppError):
+    """Pinned models together would take more than their share of the budget (facts: `pinned_bytes`, `most_bytes`)."""
+
+    code = "engines.pin_refused"
+
+
+class MemoryPressureError(AppError):
+    """The machine is short of memory and takes no new work until that is over."""
+
+    code = "engines.memory_pressure"
+    retryable = True

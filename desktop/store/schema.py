@@ -83,10 +83,21 @@ def m005_search(db: sqlite_utils.Database) -> None:
     )
 
 
+def m006_model_sizes(db: sqlite_utils.Database) -> None:
+    """What models were measured to take when they were loaded, by what was loaded and how."""
+    _run(
+        db,
+        """CREATE TABLE model_sizes (
+            size_key TEXT PRIMARY KEY, measured_bytes INTEGER NOT NULL, measured_s REAL NOT NULL
+        ) STRICT""",
+    )
+
+
 core = (
     ("m001_jobs", m001_jobs),
     ("m002_audit", m002_audit),
     ("m003_spans", m003_spans),
     ("m004_steps", m004_steps),
     ("m005_search", m005_search),
+    ("m006_model_sizes", m006_model_sizes),
 )

@@ -31,7 +31,12 @@ _SYNCED = ("Mobile Documents", "CloudStorage", "Dropbox", "OneDrive", "Google Dr
 
 def settings_sections(studios: Iterable[Studio]) -> dict[str, str]:
     """Every section of the settings file by name, as references to be resolved when asked for."""
-    own = {**SECTIONS, "net": "desktop.net.config:NetSettings", "sandbox": "desktop.sandbox.config:SandboxSettings"}
+    own = {
+        **SECTIONS,
+        "net": "desktop.net.config:NetSettings",
+        "sandbox": "desktop.sandbox.config:SandboxSettings",
+        "memory": "desktop.engines.memory_settings:MemorySettings",
+    }
     return own | {studio.key: studio.settings for studio in studios}
 
 

@@ -1,0 +1,48 @@
+"""How many bytes a model will take, before it is loaded. Pure arithmetic over numbers from headers; reads no file.
+
+weights + key/value cache for the whole context + a reserve for activations. A measured size replaces weights and
+reserve as soon as there is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KV_BYTES_PER_NUMBER = {16: 2.0, 8: 1.0625, 4: 0.5625}  # 8 and 4 bit: groups of 64 with a scale and a bias
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the size of a model's caches and activations depends on.
+
+    attention_layers  layers that keep keys and values; of a hybrid model only those
+    number_bytes      bytes of one unquantised number: 2 for half precision, 4 for float32
+    """
+
+    attention_layers: int
+    kv_heads: int
+    head_dim: int
+    hidden: int
+    intermediate: int
+    vocabulary: int
+    number_bytes: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a load takes. `has_kv_upfront`: the runtime takes the whole key/value cache while it loads."""
+
+    weights_bytes: int
+    kv_bytes: int = 0
+    reserve_bytes: int = 0
+    has_kv_upfront: bool = False
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.kv_bytes + self.reserve_bytes
+
+
+def kv_bytes(shape: Shape, context_tokens: int, kv_bits: int = 16) -> int:
+    """Keys and values of `context_tokens` tokens: 2 · layers · heads · head_dim · tokens · bytes a number."""
+    per_number = float(shape.number_bytes) if kv_bits == 16 else KV_BYTES_PER_NUMBER[kv_bits]
+    return int(2 * shape.attention_layers * shape.kv_heads * shape.head_dim * context_tokens * per_number)
