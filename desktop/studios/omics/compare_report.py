@@ -11,12 +11,14 @@ import pandas as pd
 
 from desktop.core.errors import InputError
 from desktop.core.paths import resources_dir
+from desktop.studios.omics.compare_sets import SharedSets, shared_sets
 from desktop.studios.omics.results import RunView
 from desktop.studios.omics.run_folder import write_json
 from desktop.studios.omics.schema import CompareResult
-from desktop.studios.omics.steps.compare import Agreement, agreement
+from desktop.studios.omics.steps.compare import Agreement, RankRank, agreement, rank_rank
 
 MIN_COMMON = 10
+_STRATA = {"up": "Up in both", "down": "Down in both", "discordant": "Up in one, down in the other"}
 
 
 class RunsDoNotMatchError(InputError):
@@ -26,7 +28,9 @@ class RunsDoNotMatchError(InputError):
 
 
 def write_comparison(left: RunView, right: RunView, folder: Path) -> CompareResult:
-    """Write genes.csv, lfc.svg, lfc.png, comparison.json and report.html; returns the numbers.
+    """Write genes.csv, gene_sets.csv where both tested some, figures (lfc, ranks), comparison.json and report.html.
+
+    returns  the numbers
 
     raises   RunsDoNotMatchError when the runs have no test, or name their genes differently
     """
@@ -36,7 +40,7 @@ def write_comparison(left: RunView, right: RunView, folder: Path) -> CompareResu
                 f"The run in {view.out_dir.name} tested no genes ({view.plan.kind}).",
                 hint="Compare two differential-expression runs.",
             )
-    both = _common(left, right)
+    both, n_only = _common(left, right)
     found = agreement(
         both["lfc_left"].to_numpy(),
         both["p_left"].to_numpy(),
@@ -45,6 +49,8 @@ def write_comparison(left: RunView, right: RunView, folder: Path) -> CompareResu
         both["p_right"].to_numpy(),
         both["called_right"].to_numpy(),
     )
+    ranks = rank_rank(*(both[name].to_numpy() for name in ("lfc_left", "p_left", "lfc_right", "p_right")))
+    sets = shared_sets(left, right, folder)
     result = CompareResult(
         out_dir=folder,
         n_common_genes=found.n_common,
@@ -56,17 +62,24 @@ def write_comparison(left: RunView, right: RunView, folder: Path) -> CompareResu
         lfc_spearman=found.lfc_spearman,
         lfc_pearson=found.lfc_pearson,
         n_opposite_direction=found.n_opposite,
+        n_only_left=n_only[0],
+        n_only_right=n_only[1],
+        rank_overlap={name: point.signal for name in ("up", "down", "discordant") if (point := getattr(ranks, name))},
+        n_sets_both={name: one.n_both for name, one in sets.by_direction.items()},
+        sets_skipped=sets.skipped,
+        nes_spearman=sets.nes_spearman if np.isfinite(sets.nes_spearman) else None,
         headline=_headline(found),
     )
     both.to_csv(folder / "genes.csv", float_format="%.10g", lineterminator="\n")
     _draw(both, found, folder)
+    _draw_ranks(ranks, folder)
     write_json(folder / "comparison.json", result.model_dump(mode="json", exclude={"out_dir", "status"}))
-    _write_reports(left, right, both, found, result, folder)
+    _write_report(left, right, both, found, ranks, sets, result, folder)
     return result
 
 
-def _common(left: RunView, right: RunView) -> pd.DataFrame:
-    """Genes that both runs tested, by identifier."""
+def _common(left: RunView, right: RunView) -> tuple[pd.DataFrame, tuple[int, int]]:
+    """Genes that both runs tested, by identifier; and how many only one of them did."""
     tables = []
     for side, view in (("left", left), ("right", right)):
         table = pd.DataFrame(
@@ -88,7 +101,8 @@ def _common(left: RunView, right: RunView) -> pd.DataFrame:
             f"The two runs share {len(common)} of {smaller} genes; they name them differently: {', '.join(examples)}.",
             hint="Compare runs whose tables use the same gene identifiers.",
         )
-    return common.sort_values(["p_left", "p_right"], kind="stable")
+    n_only = (len(tables[0]) - len(common), len(tables[1]) - len(common))
+    return common.sort_values(["p_left", "p_right"], kind="stable"), n_only
 
 
 def _headline(found: Agreement) -> str:
@@ -127,8 +141,34 @@ def _draw(both: pd.DataFrame, found: Agreement, folder: Path) -> None:
     save_figure(figure, folder, "lfc")
 
 
-def _write_reports(
-    left: RunView, right: RunView, both: pd.DataFrame, found: Agreement, result: CompareResult, folder: Path
+def _draw_ranks(ranks: RankRank, folder: Path) -> None:
+    """The map of rank-rank overlap; the corner where both are most up is at the lower left."""
+    from desktop.studios.omics.steps.figures import new_axes, save_figure
+
+    figure, axes = new_axes(5.4, 4.6, right=0.92)
+    most = max(2.0, float(np.abs(ranks.signal).max())) if ranks.signal.size else 2.0
+    extent = (0, 100, 0, 100)
+    signal = ranks.signal.T if ranks.signal.size else np.zeros((1, 1))
+    drawn = axes.imshow(signal, origin="lower", extent=extent, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
+    axes.set(xlabel="left run: most up → most down (% of genes)", ylabel="right run: most up → most down (%)")
+    axes.set_title("Overlap of ranks")
+    figure.colorbar(drawn, ax=axes, label="−log10 p (negative: fewer than chance)")
+    save_figure(figure, folder, "ranks")
+
+
+def _picture(folder: Path, name: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode((folder / f"{name}.svg").read_bytes()).decode()
+
+
+def _write_report(
+    left: RunView,
+    right: RunView,
+    both: pd.DataFrame,
+    found: Agreement,
+    ranks: RankRank,
+    sets: SharedSets,
+    result: CompareResult,
+    folder: Path,
 ) -> None:
     opposite = both[
         both["called_left"] & both["called_right"] & (np.sign(both["lfc_left"]) != np.sign(both["lfc_right"]))
@@ -138,7 +178,9 @@ def _write_reports(
         "found": found,
         "sides": [("left", left), ("right", right)],
         "opposite": opposite.head(50).reset_index().to_dict("records"),
-        "figure": "data:image/svg+xml;base64," + base64.b64encode((folder / "lfc.svg").read_bytes()).decode(),
+        "ranks": [(words, getattr(ranks, name)) for name, words in _STRATA.items() if getattr(ranks, name)],
+        "sets": sets,
+        "figures": {name: _picture(folder, name) for name in ("lfc", "ranks")},
     }
     loader = jinja2.FileSystemLoader(resources_dir() / "templates" / "omics")
     html = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)

@@ -346,7 +346,11 @@ class CompareParams(_Schema):
 
 
 class CompareResult(_Schema):
-    """How far two runs agree."""
+    """How far two runs agree. The universe of the tests is the `n_common_genes` that both tested.
+
+    rank_overlap  "up", "down", "discordant" → -log10 p at the strongest point of the rank-rank map
+    n_sets_both   "up", "down" → gene sets significant in both; empty where `sets_skipped` says why
+    """
 
     status: Literal["done"] = "done"
     out_dir: Path
@@ -359,4 +363,10 @@ class CompareResult(_Schema):
     lfc_spearman: float
     lfc_pearson: float
     n_opposite_direction: int
+    n_only_left: int = 0  # tested by the left run alone
+    n_only_right: int = 0
+    rank_overlap: dict[str, float] = Field(default_factory=dict)
+    n_sets_both: dict[str, int] = Field(default_factory=dict)
+    sets_skipped: str = ""
+    nes_spearman: float | None = None
     headline: str = ""

@@ -12,8 +12,7 @@ from desktop.core.errors import InputError
 COMPARISON_FILE = "comparison.json"
 _MOST_TEXT = 4_000_000  # bytes of the report, figure and all
 _HEAD = re.compile(r"<h1>[^<]*</h1>")
-_PICTURE = re.compile(r'<img src="data:[^"]*"')
-_FIGURE = "lfc.png"
+_PICTURE = re.compile(r'<img (?:id="([a-z_]+)" )?src="data:[^"]*"')
 
 
 class DamagedComparisonError(InputError):
@@ -24,7 +23,7 @@ class DamagedComparisonError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`html` is the body of its report; its only picture is the file lfc.png in `out_dir`."""
+    """`html` is the body of its report; its pictures are PNG files in `out_dir`."""
 
     out_dir: Path
     headline: str
@@ -43,4 +42,5 @@ def load_comparison(out_dir: Path) -> Comparison:
             f"The comparison in {out_dir.name} is not whole: {error}.", hint="Compare the two runs again."
         ) from error
     body = text.partition("<body>")[2].partition("</body>")[0]
-    return Comparison(out_dir, headline, _PICTURE.sub(f'<img src="{_FIGURE}"', _HEAD.sub("", body, count=1)))
+    html = _PICTURE.sub(lambda one: f'<img src="{one[1] or "lfc"}.png"', _HEAD.sub("", body, count=1))
+    return Comparison(out_dir, headline, html)

@@ -14,8 +14,9 @@ from scipy import stats
 from desktop.studios.omics.compare_report import RunsDoNotMatchError, write_comparison
 from desktop.studios.omics.results import load_run
 from desktop.studios.omics.schema import Plan
-from desktop.studios.omics.steps.compare import agreement
+from desktop.studios.omics.steps.compare import agreement, overlap, rank_rank
 from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
+from tests.unit.omics.pipeline.test_report import immune_genes_first
 
 
 def test_numbers_by_hand() -> None:
@@ -83,3 +84,72 @@ def test_runs_that_name_genes_differently_are_refused(runs: list[Path], tmp_path
 def test_a_run_without_a_test_is_refused(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(RunsDoNotMatchError, match="tested no genes"):
         write_comparison(load_run(runs[3]), load_run(runs[0]), tmp_path)
+
+
+def test_ranks_of_a_run_with_itself_and_with_its_mirror() -> None:
+    rng = np.random.default_rng(3)
+    change = rng.normal(size=400)
+    p = np.exp(-np.abs(change) * 4)
+    same, mirror = rank_rank(change, p, change, p), rank_rank(change, p, -change, p)
+    assert same.up is not None
+    assert same.down is not None
+    assert same.discordant is not None
+    assert same.up.n_both == same.up.n_left == same.up.n_right
+    assert same.up.signal > 50
+    assert same.down.signal > 50
+    assert same.discordant.signal < 1
+    assert mirror.discordant is not None
+    assert mirror.discordant.signal > 50
+    assert mirror.up is not None
+    assert mirror.up.signal < 1
+    np.testing.assert_allclose(same.signal, same.signal.T)
+
+
+def test_a_point_of_the_rank_map_by_hand() -> None:
+    rng = np.random.default_rng(5)
+    left, right = rng.normal(size=(2, 120))
+    p = np.full(120, 0.5)
+    found = rank_rank(left, p, right, p)
+    at = int(np.searchsorted(found.depths, 30))
+    depth = int(found.depths[at])
+    tops = [set(np.argsort(-one)[:depth]) for one in (left, right)]
+    n_both = len(tops[0] & tops[1])
+    more, less = stats.hypergeom.sf(n_both - 1, 120, depth, depth), stats.hypergeom.cdf(n_both, 120, depth, depth)
+    expected = -np.log10(more) if n_both >= depth * depth / 120 else np.log10(less)
+    assert found.signal[at, at] == pytest.approx(expected)
+
+
+def test_ranks_of_few_genes_are_no_error() -> None:
+    few = np.array([1.0, -1.0])
+    assert rank_rank(few, few * 0 + 0.5, few, few * 0 + 0.5).up is None
+
+
+def test_overlap_by_hand() -> None:
+    left, right = np.array([True, True, True, False, False]), np.array([True, True, False, False, False])
+    found = overlap(left, right)
+    assert (found.n_common, found.n_left, found.n_right, found.n_both) == (5, 3, 2, 2)
+    assert found.pvalue == pytest.approx(3 / 10)
+
+
+def test_shared_gene_sets_are_told(tmp_path: Path) -> None:
+    genes = immune_genes_first(400)
+    plan = drug_plan()
+    made = [
+        finished_run(
+            tmp_path / name, some_counts(len(genes), seed=seed), two_groups(), plan,
+            gene_ids=genes, gene_symbols=genes, organism="Homo sapiens",
+        )
+        for name, seed in (("a", 1), ("b", 2))
+    ]  # fmt: skip
+    (tmp_path / "out").mkdir()
+    result = write_comparison(load_run(made[0]), load_run(made[1]), tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "gene_sets.csv")
+    for direction, n_both in result.n_sets_both.items():
+        side = table[table["direction"] == direction]
+        assert n_both == int((side["called_left"] & side["called_right"]).sum())
+    assert result.n_sets_both["up"] > 0
+    assert result.nes_spearman is not None
+    assert result.nes_spearman > 0.5
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "Changed in both" in text
+    assert (tmp_path / "out" / "ranks.png").is_file()
