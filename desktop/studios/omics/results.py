@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from desktop.studios.omics.errors import DamagedRunError
-from desktop.studios.omics.schema import Plan, SampleTable
+from desktop.studios.omics.schema import Contrast, Plan, SampleTable
 from desktop.studios.omics.script_inputs import load_samples
+from desktop.studios.omics.steps.contrasts import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ PERCENT_ROW = "percent_variance"
 class RunView:
     """Everything the window shows of a run. G genes in the order of results.csv, S samples, N heatmap genes.
 
+    number        which of the plan's contrasts the results are of, from 0; `folder` is where they lie, "" for the first
     padj_reason   "" or why padj is missing: all_zero, outlier, low_mean, few_reads
     pca_scores    (S, K); pca_percent (K,) percent of variance
     loadings      one dict a component and gene: component, rank, gene_id, gene_symbol, loading; largest first
@@ -42,7 +44,7 @@ class RunView:
     quality       one dict a sample: sample, library_size, genes_detected, size_factor, median_correlation,
                   max_correlation, closest_sample, is_outlier, reason
     samples       the whole sample table, also the samples the plan leaves out
-    figures       name → SVG
+    figures       name → SVG, those of the contrast and, of the first one, those of the whole run
     """
 
     out_dir: Path
@@ -71,6 +73,18 @@ class RunView:
     loadings: list[dict[str, Any]] = field(default_factory=list)
     joins: Floats = field(default_factory=lambda: np.empty((0, 4)))
     figures: dict[str, Path] = field(default_factory=dict)
+    number: int = 0
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The contrast the results are of."""
+        return self.plan.contrasts[self.number] if self.plan.contrasts else None
+
+    @property
+    def folder(self) -> str:
+        """Where the results of the contrast lie in the run's folder: "" or "contrasts/2_b_vs_control/"."""
+        folder = folder_of(self.contrast, self.number) if self.contrast else ""
+        return f"{folder}/" if folder else ""
 
     @property
     def report_html(self) -> Path:
@@ -85,8 +99,8 @@ class RunView:
         return str(self.manifest.get("headline", ""))
 
 
-def load_run(out_dir: Path) -> RunView:
-    """Read a run's folder.
+def load_run(out_dir: Path, number: int = 0) -> RunView:
+    """Read a run's folder, with the results of the contrast of that number, 0 for the first.
 
     raises   DamagedRunError naming the file that is missing or wrong
     """
@@ -98,14 +112,19 @@ def load_run(out_dir: Path) -> RunView:
         plan = Plan.model_validate(load_json(out_dir / "plan.json"))
     except ValidationError as error:
         raise damaged(out_dir / "plan.json", f"{error.error_count()} of its entries are not a plan's") from error
-    results = load_results_table(out_dir)
+    if not 0 <= number < max(1, len(plan.contrasts)):
+        raise damaged(out_dir / "plan.json", f"it has no contrast {number + 1}")
+    own = out_dir / folder_of(plan.contrasts[number], number) if number else out_dir
+    if number:
+        summary = {**summary, **load_json(own / "summary.json")}
+    results = load_results_table(own)
     pca = load_table(out_dir / "pca.csv", texts=("sample",))
-    heatmap = load_table(out_dir / "heatmap.csv", texts=("gene_id", "gene_symbol"))
+    heatmap = load_table(own / "heatmap.csv", texts=("gene_id", "gene_symbol"))
     quality = load_table(out_dir / "sample_qc.csv", texts=("sample", "closest_sample", "reason"))
     distances = load_table(out_dir / "sample_distances.csv", texts=("sample",))
     reasons: dict[str, str] = {}
-    if (out_dir / "genes_without_padj.csv").is_file():
-        missing = load_table(out_dir / "genes_without_padj.csv", texts=("gene_id", "gene_symbol", "reason"))
+    if (own / "genes_without_padj.csv").is_file():
+        missing = load_table(own / "genes_without_padj.csv", texts=("gene_id", "gene_symbol", "reason"))
         reasons = dict(zip(missing["gene_id"], missing["reason"], strict=True))
     if len(pca) < 2 or pca["sample"].iloc[0] != PERCENT_ROW:
         raise damaged(out_dir / "pca.csv", f"its first row is not {PERCENT_ROW}")
@@ -132,17 +151,18 @@ def load_run(out_dir: Path) -> RunView:
         padj=results["padj"].to_numpy(),
         padj_reason=[reasons.get(gene, "") for gene in gene_ids],
         sample_names=list(quality["sample"]),
-        pca_scores=to_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
-        pca_percent=to_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
+        pca_scores=toto_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
+        pca_percent=toto_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
         heatmap_genes=list(heatmap["gene_id"]),
         heatmap_symbols=list(heatmap["gene_symbol"]),
         heatmap_samples=list(heatmap.columns[2:]),
-        heatmap=to_numbers(heatmap.iloc[:, 2:], out_dir / "heatmap.csv"),
+        heatmap=to_numbers(heatmap.iloc[:, 2:], own / "heatmap.csv"),
         distances=to_numbers(distances.iloc[:, 1:], out_dir / "sample_distances.csv"),
         quality=_records(quality, out_dir / "sample_qc.csv"),
         loadings=_loadings(out_dir / "pca_loadings.csv"),
         joins=_joins(out_dir / "sample_clusters.csv", list(quality["sample"])),
-        figures={path.stem: path for path in sorted((out_dir / "figures").glob("*.svg"))},
+        figures={path.stem: path for path in sorted((own / "figures").glob("*.svg"))},
+        number=number,
     )
 
 
@@ -153,7 +173,7 @@ def load_results_table(out_dir: Path) -> pd.DataFrame:
     if tuple(table.columns) != RESULT_COLUMNS:
         raise damaged(path, f"its columns are not {', '.join(RESULT_COLUMNS)}")
     numbers = list(RESULT_COLUMNS[2:])
-    table[numbers] = to_numbers(table[numbers], path)
+    table[numbers] = toto_numbers(table[numbers], path)
     return table
 
 
@@ -199,7 +219,7 @@ def load_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def to_numbers(table: pd.DataFrame, path: Path) -> Floats:
+def toto_numbers(table: pd.DataFrame, path: Path) -> Floats:
     """The table as numbers; DamagedRunError naming `path` when it has text where numbers belong."""
     try:
         return np.asarray(table.to_numpy(dtype=np.float64))
@@ -211,7 +231,7 @@ def _records(quality: pd.DataFrame, path: Path) -> list[dict[str, Any]]:
     for name in (*QUALITY_NUMBERS, "is_outlier"):
         if name not in quality:
             raise damaged(path, f"it has no column {name}")
-    quality[list(QUALITY_NUMBERS)] = to_numbers(quality[list(QUALITY_NUMBERS)], path)
+    quality[list(QUALITY_NUMBERS)] = toto_numbers(quality[list(QUALITY_NUMBERS)], path)
     quality["is_outlier"] = quality["is_outlier"].astype(str) == "True"
     return [{str(name): value for name, value in row.items()} for row in quality.to_dict("records")]
 

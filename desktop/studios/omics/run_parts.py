@@ -139,7 +139,12 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
                 f"The design {plan.reduced!r} is not a part of {plan.design!r}, so the two cannot be compared.",
                 hint="Leave terms of the design out of the reduced one, and add none.",
             )
-    return check_design(kept, plan.design, plan.contrast)
+    if plan.reduced and plan.other_contrasts:
+        raise BadFormulaError(
+            "A test of all levels together has one contrast, and the plan has several.",
+            hint="Take the further contrasts out, or the reduced design.",
+        )
+    return check_design(kept, plan.design, plan.contrasts)
 
 
 def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:

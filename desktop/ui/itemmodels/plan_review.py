@@ -63,7 +63,7 @@ def to_fault(error: AppError) -> JobError:
 
 def _factors(plan: Plan, samples: SampleTable) -> tuple[str, ...]:
     """Categorical factors that the design or the contrast names, the contrast's last."""
-    compared = plan.contrast.factor.split(":") if plan.contrast else []
+    compared = [name for contrast in plan.contrasts for name in (*contrast.within, *contrast.factors)]
     words = plan.design.replace("~", " ").replace("+", " ").replace("*", " ").replace(":", " ").split()
     named = [name for name in samples.factors if name in words or f"`{name}`" in plan.design or name in compared]
     few = [name for name in named if len(samples.levels(name)) <= 24]

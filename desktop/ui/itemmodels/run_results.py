@@ -138,7 +138,7 @@ def _factors(samples: list[str], factors: Mapping[str, list[str]], order: list[s
 
 def _colour_by(plan: Plan, factors: Mapping[str, list[str]]) -> str:
     """The contrast's factor, else the first of the design, else the first with few levels."""
-    wanted = plan.contrast.factor.split(":")[0] if plan.contrast else ""
+    wanted = plan.contrast.factors[0] if plan.contrast else ""
     if wanted in factors:
         return wanted
     named = [name for name in factors if name in plan.design]

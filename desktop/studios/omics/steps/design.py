@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from desktop.studios.omics.errors import (
     ConfoundedError,
     OneGroupError,
@@ -13,8 +17,17 @@ from desktop.studios.omics.errors import (
 )
 from desktop.studios.omics.schema import Caution, Contrast, DesignProposal, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
+from desktop.studios.omics.steps.design_matrix import DesignColumns, contrast_weights
 from desktop.studios.omics.steps.factors import Factor, factors_of
-from desktop.studios.omics.steps.formula import Formula, model_matrix, numeric_factors, parse_formula, rank_of
+from desktop.studios.omics.steps.formula import (
+    Formula,
+    columns_of,
+    model_matrix,
+    numeric_factors,
+    parse_formula,
+    quoted,
+    rank_of,
+)
 from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, vocabulary
 
 
@@ -85,7 +98,9 @@ def blocks_for(samples: SampleTable, found: dict[str, Factor], groups: str, reas
             reasons.append(_reason(what, f"{factor.name} is not known for every sample, so it is left out."))
             continue
         trial = [*(other.name for other in kept), factor.name, groups]
-        matrix, _, _ = model_matrix(samples, parse_formula("~" + "+".join(f"C({name})" for name in trial), samples))
+        matrix, _, _ = model_matrix(
+            samples, parse_formula("~" + "+".join(f"C({quoted(name)})" for name in trial), samples)
+        )
         rank = rank_of(matrix)
         least = 1 if what == "pairing" else 2 if what == "batch" else 3
         if rank < matrix.shape[1]:
@@ -232,15 +247,15 @@ def level_counts(samples: SampleTable, factors: Sequence[str]) -> dict[tuple[str
     return counts
 
 
-def check_design(samples: SampleTable, formula: str, contrast: Contrast | None) -> list[Caution]:
-    """Whether the formula can be estimated and the contrast tested on these samples.
+def check_design(samples: SampleTable, formula: str, contrasts: Sequence[Contrast] = ()) -> list[Caution]:
+    """Whether the formula can be estimated and each contrast tested on these samples.
 
     returns  cautions that do not stop a run (few replicates, few residual degrees of freedom)
     raises   BadFormulaError, UnknownFactorError, UnknownLevelError, OneGroupError, TooFewReplicatesError,
              ConfoundedError (naming the terms that cannot be told apart)
     """
     parsed = parse_formula(formula, samples)
-    if contrast is not None:
+    for contrast in contrasts:
         _check_contrast(samples, parsed, contrast)
     for name in parsed.names:
         if len(set(samples.factors[name])) < 2:
@@ -250,19 +265,12 @@ def check_design(samples: SampleTable, formula: str, contrast: Contrast | None) 
                 hint="Compare a factor that differs between samples, or take this one out of the design.",
                 factor=name,
             )
-    factor = contrast.factor if contrast and ":" not in contrast.factor else None
-    matrix, _, origin = model_matrix(samples, parsed, factor)
+    matrix, _, origin = model_matrix(samples, parsed, contrasts)
     rank = rank_of(matrix)
-    if factor is not None and contrast is not None:
-        sizes = samples.levels(factor)
-        if sizes[contrast.treated] == sizes[contrast.control] == 1:
-            raise TooFewReplicatesError(
-                f"{contrast.treated} and {contrast.control} have one sample each: their difference has no p-value.",
-                hint="At least one of the two needs replicates, better both with three.",
-                samples=2,
-            )
+    for contrast in contrasts:
+        _refuse_unreplicated(samples, contrast)
     if rank < matrix.shape[1]:
-        _raise_confounded(samples, parsed, factor, matrix, origin, rank)
+        _raise_confounded(samples, parsed, matrix, origin, rank)
     residual = len(samples.samples) - rank
     if residual <= 0:
         raise TooFewReplicatesError(
@@ -277,22 +285,69 @@ def check_design(samples: SampleTable, formula: str, contrast: Contrast | None) 
             samples=len(samples.samples),
             unknowns=rank,
         )
-    return _few(samples, contrast, residual)
+    if contrasts:
+        design, typed = columns_of(samples, parsed, contrasts)
+        for contrast in contrasts:
+            _refuse_unknowable(contrast, design, typed, parsed, samples)
+    return _few(samples, contrasts, residual)
 
 
-def _few(samples: SampleTable, contrast: Contrast | None, residual: int) -> list[Caution]:
+def _refuse_unknowable(
+    contrast: Contrast, design: DesignColumns, typed: pd.DataFrame, formula: Formula, samples: SampleTable
+) -> None:
+    """A combination of levels that the contrast needs has no samples, or lies within what is allowed for."""
+    compare = {name: [level for level in pair if level] for name, pair in contrast.compared.items()}
+    try:
+        contrast_weights(design, typed, compare, contrast.within)
+    except ValueError as error:
+        names = [name for name in (*contrast.factors, *contrast.within) if samples.factors[name]]
+        counts = {" / ".join(cell): count for cell, count in level_counts(samples, names).items()}
+        raise ConfoundedError(
+            f"These samples cannot tell {contrast} with the design {formula}: some combination of "
+            f"{_and(list(dict.fromkeys(names)))} that it needs has no samples, or differs only between samples that "
+            "are allowed for.",
+            hint="Look at the samples in each combination of levels; compare levels that occur together.",
+            terms=names,
+            samples=counts,
+        ) from error
+
+
+def _refuse_unreplicated(samples: SampleTable, contrast: Contrast) -> None:
+    sizes = _sizes(samples, contrast)
+    if sizes and all(size == 1 for size in sizes.values()):
+        raise TooFewReplicatesError(
+            f"{contrast.treated} and {contrast.control} have one sample each: their difference has no p-value.",
+            hint="At least one of the two needs replicates, better both with three.",
+            samples=2,
+        )
+
+
+def _sizes(samples: SampleTable, contrast: Contrast) -> dict[str, int]:
+    """Samples of the two levels compared; empty for interactions and measurements."""
+    if contrast.is_interaction or contrast.is_slope:
+        return {}
+    inside = [
+        samples.factors[contrast.factor][at]
+        for at in range(len(samples.samples))
+        if all(samples.factors[name][at] == level for name, level in contrast.within.items())
+    ]
+    return {level: inside.count(level) for level in (contrast.treated, contrast.control)}
+
+
+def _few(samples: SampleTable, contrasts: Sequence[Contrast], residual: int) -> list[Caution]:
     cautions = []
-    if contrast is not None and ":" not in contrast.factor:
-        sizes = samples.levels(contrast.factor)
-        small = {level: sizes[level] for level in (contrast.treated, contrast.control) if sizes[level] < 3}
-        if small:
-            shown = ", ".join(f"{level} ({count})" for level, count in small.items())
-            cautions.append(
-                Caution(
-                    code="omics.few_replicates",
-                    text=f"Fewer than three samples in {shown}: many true changes will be missed.",
-                )
+    small: dict[str, int] = {}
+    for contrast in contrasts:
+        inside = "".join(f", {name} {level}" for name, level in contrast.within.items())
+        small |= {f"{level}{inside}": size for level, size in _sizes(samples, contrast).items() if size < 3}
+    if small:
+        shown = ", ".join(f"{level} ({count})" for level, count in small.items())
+        cautions.append(
+            Caution(
+                code="omics.few_replicates",
+                text=f"Fewer than three samples in {shown}: many true changes will be missed.",
             )
+        )
     if residual < 3:
         cautions.append(
             Caution(
@@ -316,40 +371,54 @@ def _known_factor(samples: SampleTable, name: str) -> None:
 
 def known_factors(samples: SampleTable, contrast: Contrast) -> list[str]:
     """The factors of a contrast, one or the two of an interaction; UnknownFactorError if the samples lack one."""
-    names = contrast.factor.split(":")
-    for name in names:
+    for name in (*contrast.factors, *contrast.within):
         _known_factor(samples, name)
-    return names
+    return contrast.factors
 
 
 def _check_contrast(samples: SampleTable, formula: Formula, contrast: Contrast) -> None:
     names = known_factors(samples, contrast)
-    for name in names:
+    for name in (*names, *contrast.within):
         if name not in formula.names:
             raise UnknownFactorError(
                 f"The contrast compares {name!r}, which is not in the design {formula}.",
                 hint=f"Add {name} to the design, or compare one of: {', '.join(formula.names)}.",
                 factors=formula.names,
             )
-    if len(names) > 1:
-        if not any(set(term) == set(names) for term in formula.terms):
+    needed = [set(names)] if len(names) > 1 else []
+    needed += [{*names, name} for name in contrast.within]
+    for together in needed:
+        if not any(set(term) >= together for term in formula.terms):
+            product = ":".join(quoted(name) for name in formula.names if name in together)
             raise UnknownFactorError(
-                f"The contrast is about the interaction {contrast.factor}, which is not in the design {formula}.",
-                hint=f"Add {contrast.factor} to the design.",
+                f"The contrast is about the interaction {product}, which is not in the design {formula}.",
+                hint=f"Add {product} to the design.",
                 factors=formula.names,
             )
-        for side in (contrast.treated, contrast.control):
-            for name, level in zip(names, side.split(":"), strict=False):
-                _known_level(samples, name, level)
+    for name, level in contrast.within.items():
+        _known_level(samples, name, level)
+    for name, (treated, control) in contrast.compared.items():
+        if not treated and not control and not (contrast.is_interaction and "" in samples.levels(name)):
+            _refuse_not_measured(samples, name, formula)
+            continue
+        for level in (treated, control):
+            _known_level(samples, name, level)
+        if treated == control:
+            raise OneGroupError(
+                f"The contrast compares {treated!r} with itself.", hint="Name two different levels.", factor=name
+            )
+
+
+def _refuse_not_measured(samples: SampleTable, name: str, formula: Formula) -> None:
+    if facts.is_measured(samples.factors[name]) and name not in formula.wrapped:
         return
-    for level in (contrast.treated, contrast.control):
-        _known_level(samples, contrast.factor, level)
-    if contrast.treated == contrast.control:
-        raise OneGroupError(
-            f"The contrast compares {contrast.treated!r} with itself.",
-            hint="Name two different levels.",
-            factor=contrast.factor,
-        )
+    odd = [value for value in samples.levels(name) if not facts.is_measured([value])]
+    what = f"such as {odd[0]!r}" if odd else "which the design takes as groups"
+    raise UnknownFactorError(
+        f"{name} is no measurement in every sample: it has values {what}.",
+        hint=f"Compare two of its levels instead: {', '.join(list(samples.levels(name))[:8])}; or correct the table.",
+        factors=[name],
+    )
 
 
 def _known_level(samples: SampleTable, factor: str, level: str) -> None:
@@ -364,12 +433,10 @@ def _known_level(samples: SampleTable, factor: str, level: str) -> None:
 
 
 def _raise_confounded(
-    samples: SampleTable, formula: Formula, factor: str | None, matrix: object, origin: list[str], rank: int
+    samples: SampleTable, formula: Formula, matrix: NDArray[np.float64], origin: list[str], rank: int
 ) -> None:
     """Name the terms whose removal does not lower the rank: they say the same thing."""
-    import numpy as np
-
-    whole = np.asarray(matrix)
+    whole = matrix
     tied = [
         term
         for term in dict.fromkeys(origin)
@@ -397,21 +464,32 @@ def _raise_confounded(
     )
 
 
-def read_formula(formula: str, samples: SampleTable) -> str:
-    """The formula in plain English."""
+def read_formula(formula: str, samples: SampleTable, contrasts: Sequence[Contrast] = ()) -> str:
+    """The formula in plain English; with the contrasts, which of its factors is the one asked about."""
     parsed = parse_formula(formula, samples)
     if not parsed.terms:
         return "All samples are taken as one group."
     singles = [term[0] for term in parsed.terms if len(term) == 1]
     crossed = [term for term in parsed.terms if len(term) > 1]
-    numeric = set(numeric_factors(samples, parsed, singles[-1] if singles else None))
+    numeric = set(numeric_factors(samples, parsed, contrasts))
+    asked = [name for contrast in contrasts for name in contrast.factors if name in singles]
+    main = list(dict.fromkeys(asked)) or singles[-1:]
     parts = []
     if singles:
-        parts.append(f"The expression of a gene may differ with {_plain(singles[-1], numeric)}")
-        if len(singles) > 1:
-            parts[0] += f", after allowing for {_and([_plain(name, numeric) for name in singles[:-1]])}"
-    parts += [f"the effect of {term[-1]} may differ between levels of {_and(list(term[:-1]))}" for term in crossed]
-    return "; ".join(parts) + "."
+        parts.append(f"The expression of a gene may {_and([_may(name, numeric) for name in main])}")
+        others = [_plain(name, numeric) for name in singles if name not in main]
+        if others:
+            parts[0] += f", after allowing for {_and(others)}"
+    for term in crossed:
+        effect = next((name for name in reversed(term) if name in asked), term[-1])
+        among = [name for name in term if name != effect]
+        parts.append(f"the effect of {effect} may differ between levels of {_and(among)}")
+    text = "; ".join(parts) + "."
+    return text[0].upper() + text[1:]
+
+
+def _may(name: str, numeric: set[str]) -> str:
+    return f"rise or fall steadily with {name}" if name in numeric else f"differ with {name}"
 
 
 def _plain(name: str, numeric: set[str]) -> str:

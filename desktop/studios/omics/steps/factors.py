@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from desktop.studios.omics.schema import SampleTable
+from desktop.studios.omics.steps.design_matrix import MEASUREMENT
 from desktop.studios.omics.steps.sample_swap import SEXES
 from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, spell_alleles, vocabulary
 
@@ -84,6 +85,20 @@ def _states_sex(name: str, values: Sequence[str]) -> bool:
 
 def is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()))
+
+
+def is_measured(values: Sequence[str]) -> bool:
+    """Every value is a number, alone or all with one unit ("0", "10 nM", "100 nM")."""
+    return unit_of(values) is not None
+
+
+def unit_of(values: Sequence[str]) -> str | None:
+    """The unit that the values carry, "" for bare numbers; None if they are no measurement. A zero may go without."""
+    found = [MEASUREMENT.fullmatch(value) for value in values]
+    units = {(match[2] or "").strip() for match in found if match and (match[2] or float(match[1]) != 0)}
+    if not values or not all(found) or len(units) > 1:
+        return None
+    return next(iter(units), "")
 
 
 def partition(values: Sequence[str]) -> tuple[int, ...]:

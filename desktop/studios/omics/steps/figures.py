@@ -400,14 +400,17 @@ def draw_sample_quality(quality: pd.DataFrame) -> Figure:
 def draw_top_genes(
     shown_values: Matrix,
     genes: list[str],
-    groups: list[str],
+    groups: list[str] | list[float],
     pairs: list[str] | None,
     factor: str,
     shown_as: str,
     *,
     is_log: bool,
 ) -> Figure:
-    """Values of the top genes, one small panel a gene; lines join paired samples. (S, N)."""
+    """Values of the top genes, one small panel a gene; lines join paired samples. (S, N).
+
+    groups   one a sample: a level, or a number, which then is the horizontal axis
+    """
     n_genes = len(genes)
     n_columns = min(4, max(1, n_genes))
     n_rows = max(1, -(-n_genes // n_columns))
@@ -417,9 +420,12 @@ def draw_top_genes(
     figure.subplots_adjust(
         left=0.09, right=0.98, top=1 - 0.55 / (1.9 * n_rows + 0.5), bottom=0.1, wspace=0.45, hspace=0.45
     )
-    levels = list(dict.fromkeys(groups))
-    x = np.array([levels.index(group) for group in groups], dtype=float)
-    spread = np.array([0.16 * ((k * 0.618034) % 1 - 0.5) for k in range(len(groups))])
+    levels = [group for group in dict.fromkeys(groups) if isinstance(group, str)]
+    x = np.array([levels.index(group) if isinstance(group, str) else group for group in groups], dtype=float)
+    colours = [GROUP_COLOURS[int(place) % 8] if levels else GROUP_COLOURS[0] for place in x]
+    spread = np.zeros(len(groups))
+    if levels:
+        spread = np.array([0.16 * ((k * 0.618034) % 1 - 0.5) for k in range(len(groups))])
     for k, axes in enumerate(panels.flat):
         if k >= n_genes:
             axes.set_visible(False)
@@ -429,17 +435,58 @@ def draw_top_genes(
             here = [i for i, p in enumerate(pairs or []) if p == pair]
             if 1 < len(here) <= len(levels):
                 axes.plot(x[here] + spread[here], y[here], c=PALE, lw=0.7, zorder=1)
-        axes.scatter(x + spread, y, c=[GROUP_COLOURS[int(level) % 8] for level in x], s=16, lw=0, zorder=2)
+        axes.scatter(x + spread, y, c=colours, s=16, lw=0, zorder=2)
         if is_log:
             axes.yaxis.set_major_locator(MaxNLocator(4))
         else:
             use_log_scale(axes.yaxis, most=5)
         axes.set_title(shown(genes[k], 18), size=8)
-        axes.set_xticks(range(len(levels)), [shown(level, 10) for level in levels], fontsize=7)
-        axes.set_xlim(-0.6, len(levels) - 0.4)
+        if levels:
+            axes.set_xticks(range(len(levels)), [shown(level, 10) for level in levels], fontsize=7)
+            axes.set_xlim(-0.6, len(levels) - 0.4)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.tick_params(axis="x", labelsize=6.5)
         axes.tick_params(axis="y", labelsize=6.5)
     figure.supylabel(shown_as if is_log else f"{shown_as} + 0.5", size=8, x=0.005)
     figure.suptitle(f"Top genes by {shown(factor)}", size=9, x=0.02, ha="left")
+    return figure
+
+
+def draw_contrasts(counts: pd.DataFrame, n_both: NDArray[np.int64]) -> Figure:
+    """Genes called by each contrast, up and down, and how many each two of them share. (C,) rows, (C, C)."""
+    n = len(counts)
+    cell = 0.34
+    figure = Figure(figsize=(5.2 + cell * n, 1.3 + max(1.2, cell * n)))
+    FigureCanvasAgg(figure)
+    width, height = figure.get_size_inches()
+    bottom, tall = 0.55 / height, 1 - 1.0 / height
+    bars = figure.add_axes((2.6 / width, bottom, 1.9 / width, tall))
+    grid = figure.add_axes((4.75 / width, bottom, max(0.5, cell * n) / width, tall))
+    places = np.arange(n)
+    bars.barh(places, counts["up"], color=UP, height=0.62, label="up")
+    bars.barh(places, -counts["down"], color=DOWN, height=0.62, label="down")
+    bars.axvline(0, color=INK, lw=0.6)
+    names = [
+        f"{number}  {shown(title, 34)}" for number, title in zip(counts["number"], counts["contrast"], strict=True)
+    ]
+    bars.set_yticks(places, names, fontsize=7)
+    bars.set_ylim(n - 0.5, -0.5)
+    bars.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    bars.xaxis.set_major_formatter(FuncFormatter(lambda number, _place: f"{abs(number):,.0f}"))
+    bars.tick_params(axis="x", labelsize=7)
+    bars.set_xlabel("genes down, up", size=8)
+    most = max(1, int(n_both.max()))
+    grid.imshow(n_both, cmap="Blues", vmin=0, vmax=most, aspect="auto")
+    for row in range(n):
+        for column in range(n):
+            ink = "white" if n_both[row, column] > 0.6 * most else INK
+            size = 7 if n <= 8 else 5
+            grid.text(column, row, f"{n_both[row, column]:,}", ha="center", va="center", size=size, color=ink)
+    grid.set_xticks(places, [str(number) for number in counts["number"]], fontsize=7)
+    grid.set_yticks([])
+    grid.set_title("genes shared", size=8)
+    figure.suptitle("The contrasts side by side", size=9, x=0.02, ha="left")
     return figure
 
 

@@ -7,16 +7,20 @@ formulaic.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from keyword import iskeyword
 
+import formulaic
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import BadFormulaError, UnknownFactorError
-from desktop.studios.omics.schema import SampleTable
-from desktop.studios.omics.steps.factors import is_number
+from desktop.studios.omics.schema import Contrast, SampleTable
+from desktop.studios.omics.steps.design_matrix import DesignColumns, design_columns, typed_factors
+from desktop.studios.omics.steps.factors import control_level, is_measured, is_number
 from desktop.studios.omics.steps.sample_table import factor_name
 from desktop.studios.omics.steps.vocabulary import vocabulary
 
@@ -39,8 +43,25 @@ class Formula:
         return list(dict.fromkeys(name for term in self.terms for name in term))
 
     def __str__(self) -> str:
-        parts = [":".join(f"C({name})" if name in self.wrapped else name for name in term) for term in self.terms]
+        parts = [
+            ":".join(f"C({quoted(name)})" if name in self.wrapped else quoted(name) for name in term)
+            for term in self.terms
+        ]
         return "~ " + " + ".join(([] if self.has_intercept else ["0"]) + parts or ["1"])
+
+    @property
+    def formulaic(self) -> str:
+        """In the words of formulaic: products written out, names that are no plain words between backticks."""
+        terms = [
+            ":".join(name if name.isidentifier() and not iskeyword(name) else f"`{name}`" for name in term)
+            for term in self.terms
+        ]
+        return "~ " + " + ".join(([] if self.has_intercept else ["0"]) + terms or ["1"])
+
+
+def quoted(name: str) -> str:
+    """A factor's name as a formula of ours holds it: between backticks unless it is plain words."""
+    return name if re.fullmatch(r"[^\W\d][\w .-]*", name) and name.strip() == name else f"`{name}`"
 
 
 def parse_formula(text: str, samples: SampleTable) -> Formula:
@@ -56,6 +77,7 @@ def parse_formula(text: str, samples: SampleTable) -> Formula:
     body = body.removeprefix("~").strip()
     if not body:
         raise BadFormulaError("The design formula is empty.", hint=_HINT)
+    _refuse_signs(body, samples)
     by_key = {_key(name): name for name in samples.factors}
     terms: list[tuple[str, ...]] = []
     wrapped: set[str] = set()
@@ -80,6 +102,16 @@ def parse_formula(text: str, samples: SampleTable) -> Formula:
     return Formula(tuple(terms[at] for at in order), frozenset(wrapped), intercept)
 
 
+def _refuse_signs(body: str, samples: SampleTable) -> None:
+    """A column named with ":" or a backtick cannot be told from a product or from the end of a name."""
+    for name in samples.factors:
+        if re.search("[:`]", name) and name in body:
+            raise BadFormulaError(
+                f"The column {name!r} has a sign in its name that formulas use.",
+                hint="Rename the column without : and `.",
+            )
+
+
 def _split(text: str, mark: str) -> list[str]:
     parts, depth, start = [], False, 0
     for at, sign in enumerate(text):
@@ -102,7 +134,7 @@ def _factor(item: str, by_key: dict[str, str], samples: SampleTable, wrapped: se
     plain = (match.group(1) or match.group(2)).strip("`").strip() if match else item
     if match is None and not re.fullmatch(r"[\w .-]+", item):
         raise BadFormulaError(f"The design formula {text.strip()!r} is not understood at {item[:40]!r}.", hint=_HINT)
-    if not plain or is_number(plain):
+    if not plain or (is_number(plain) and plain not in samples.factors):
         raise BadFormulaError(
             f"The design formula {text.strip()!r} has {item!r} where a factor's name should be.", hint=_HINT
         )
@@ -118,17 +150,25 @@ def _factor(item: str, by_key: dict[str, str], samples: SampleTable, wrapped: se
     return name
 
 
-def numeric_factors(samples: SampleTable, formula: Formula, contrast_factor: str | None = None) -> list[str]:
-    """Factors of the formula that enter as numbers: a measurement (age, RIN, dose), never the factor compared.
+def numeric_factors(samples: SampleTable, formula: Formula, contrasts: Sequence[Contrast] = ()) -> list[str]:
+    """Factors of the formula that enter as numbers: a measurement (age, RIN, dose), and what is tested per unit.
 
-    Numbers that only name batches, patients or groups stay labels; C(name) always makes labels.
+    A factor of which levels are compared stays labels, and so do numbers that only name batches, patients or groups;
+    C(name) always makes labels.
     """
+    compared = {name: pair for contrast in contrasts for name, pair in contrast.compared.items()}
+    within = {name for contrast in contrasts for name in contrast.within}
     numeric = []
     for name in formula.names:
         values = samples.factors[name]
         levels = set(values)
         words = vocabulary()
-        if name in formula.wrapped or name == contrast_factor or not all(map(is_number, values)):
+        if name in formula.wrapped or name in within or not is_measured(values):
+            continue
+        if name in compared:
+            numeric += [name] if compared[name] == ("", "") else []
+            continue
+        if not all(map(is_number, values)):
             continue
         if any(words.has(which, name) for which in ("batch_names", "pairing_names", "replicate_names")):
             continue
@@ -138,35 +178,56 @@ def numeric_factors(samples: SampleTable, formula: Formula, contrast_factor: str
     return numeric
 
 
+def factor_levels(samples: SampleTable, formula: Formula, contrasts: Sequence[Contrast] = ()) -> dict[str, list[str]]:
+    """The levels of every factor of the formula that is not a number, the reference first.
+
+    The reference is the control of the first contrast of the factor, else the control by its name, else what comes
+    first; the others are in the order of the samples, so the design is the same whatever else is compared.
+    """
+    numeric = set(numeric_factors(samples, formula, contrasts))
+    references: dict[str, str] = {}
+    for contrast in contrasts:
+        for name, (_, control) in contrast.compared.items():
+            references.setdefault(name, control)
+    levels = {}
+    for name in formula.names:
+        if name not in numeric:
+            seen = list(samples.levels(name))
+            first = references[name] if references.get(name) in seen else control_level(seen)
+            levels[name] = [*([first] if first is not None else []), *(level for level in seen if level != first)]
+    return levels
+
+
+def columns_of(
+    samples: SampleTable, formula: Formula, contrasts: Sequence[Contrast] = ()
+) -> tuple[DesignColumns, pd.DataFrame]:
+    """The design as the script builds it, and the factors it is built of (samples x factors)."""
+    frame = pd.DataFrame(samples.factors, index=pd.Index(samples.samples), dtype=object)
+    typed = typed_factors(
+        frame, factor_levels(samples, formula, contrasts), numeric_factors(samples, formula, contrasts)
+    )
+    typed = typed[formula.names]
+    return design_columns(formulaic.model_matrix(formula.formulaic, typed)), typed
+
+
 def model_matrix(
-    samples: SampleTable, formula: Formula, contrast_factor: str | None = None
+    samples: SampleTable, formula: Formula, contrasts: Sequence[Contrast] = ()
 ) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """The design matrix.
 
-    returns   (S, P) float64; the P column names; and for each column the term it comes from
+    returns   (S, P) float64; the P column names; and for each column the term it comes from, names joined by ":"
     """
-    from formulaic import model_matrix as build
-
-    numeric = set(numeric_factors(samples, formula, contrast_factor))
-    frame = pd.DataFrame(
-        {
-            name: pd.array([float(value) for value in samples.factors[name]])
-            if name in numeric
-            else pd.Categorical(samples.factors[name], categories=list(dict.fromkeys(samples.factors[name])))
-            for name in formula.names
-        },
-        index=range(len(samples.samples)),
-    )
     if not formula.terms:
         return np.ones((len(samples.samples), 1)), ["Intercept"], ["1"]
-    right = " + ".join(([] if formula.has_intercept else ["0"]) + [":".join(term) for term in formula.terms])
-    built = build(right, frame, na_action="ignore")
-    columns = [str(column) for column in built.columns]
-    origin = [""] * len(columns)
-    for term, places in built.model_spec.term_indices.items():
+    design, _ = columns_of(samples, formula, contrasts)
+    names = {f"`{name}`": name for name in formula.names} | {name: name for name in formula.names}
+    origin = [""] * design.whole.shape[1]
+    for term, places in design.spec.term_indices.items():
+        shown = ":".join(names.get(str(factor), str(factor)) for factor in term.factors) or "1"
         for place in places:
-            origin[place] = str(term)
-    return np.asarray(built, dtype=np.float64), columns, origin
+            origin[place] = shown
+    frame = design.frame
+    return frame.to_numpy(dtype=np.float64), [str(column) for column in frame.columns], [origin[k] for k in design.kept]
 
 
 def rank_of(matrix: NDArray[np.float64]) -> int:

@@ -302,9 +302,9 @@ def _differential(
     else:
         design = str(parse_formula(design, samples))
         reasons.append(Reason(about="design", text="Given by hand.", by="person"))
-    cautions += check_design(samples, design, comparison.contrast)
+    cautions += check_design(samples, design, [comparison.contrast])
     cautions += _repeated(samples, design, comparison.contrast)
-    reasons.append(Reason(about="design", text=read_formula(design, samples), by="rule:formula"))
+    reasons.append(Reason(about="design", text=read_formula(design, samples, [comparison.contrast]), by="rule:formula"))
     reduced = without_factor(design, comparison.contrast.factor, samples) if is_across else ""
     if reduced and draft.lfc_threshold:
         text = "A test across several levels has no threshold of change; genes are called by their p values alone."
@@ -326,8 +326,7 @@ def _leave_out_unknown(
     samples: SampleTable, contrast: Contrast, keep: dict[str, list[str]], cautions: list[Caution]
 ) -> None:
     """Samples whose group is not known are no third group: they are left out, and that is said."""
-    for name in contrast.factor.split(":"):
-        compared = {*contrast.treated.split(":"), *contrast.control.split(":"), contrast.treated, contrast.control}
+    for name, compared in contrast.compared.items():
         levels = keep.get(name, list(samples.levels(name)))
         known = [level for level in levels if level in compared or not is_missing_label(level)]
         if len(known) < len(levels):
@@ -341,7 +340,7 @@ def _formula(
     sentence: _Sentence, samples: SampleTable, comparison: Comparison, reasons: list[Reason], cautions: list[Caution]
 ) -> str:
     """Blocks found in the sample table and those the sentence names, the compared factor last."""
-    main = comparison.contrast.factor.split(":")
+    main = comparison.contrast.factors
     found = factors_of(samples)
     asked = _asked(sentence, found, main, reasons)
     ignored = _ignored(sentence, found)
@@ -403,7 +402,7 @@ def _ignored(sentence: _Sentence, found: dict[str, Factor]) -> set[str]:
 def _spoils(samples: SampleTable, names: list[str], main: list[str]) -> bool:
     """The interaction can no longer be estimated with these blocks in the design."""
     try:
-        check_design(samples, "~ " + " + ".join([*names, *main, ":".join(main)]), None)
+        check_design(samples, "~ " + " + ".join([*names, *main, ":".join(main)]))
     except (ConfoundedError, TooFewReplicatesError):
         return True
     return False
@@ -476,7 +475,7 @@ def _refuse_gaps(name: str, samples: SampleTable) -> None:
 
 def _repeated(samples: SampleTable, design: str, contrast: Contrast) -> list[Caution]:
     """Several samples of one patient (animal, donor) within a group, and nothing in the design that says so."""
-    group = contrast.factor.split(":")[0]
+    group = contrast.factors[0]
     names = parse_formula(design, samples).names
     for name, factor in factors_of(samples).items():
         values = samples.factors[name]

@@ -7,17 +7,18 @@ kind of the values is in `count_model.py` or, with the same names, in `intensity
 
 from __future__ import annotations
 
-import itertools
 import json
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import formulaic
 import matplotlib
 import numpy as np
 import pandas as pd
-import scipy
+import scipy.stats
 from numpy.typing import NDArray
 
 from desktop.studios.omics.steps.count_model import (
@@ -29,9 +30,11 @@ from desktop.studios.omics.steps.count_model import (
     is_testable,
     prepare,
 )
+from desktop.studios.omics.steps.design_matrix import contrast_weights, design_columns, to_number, typed_factors
 from desktop.studios.omics.steps.enrichment import find_enriched, read_gene_sets
 from desktop.studios.omics.steps.figures import (
     draw_clustering,
+    draw_contrasts,
     draw_enrichment,
     draw_heatmap,
     draw_ma,
@@ -45,6 +48,7 @@ from desktop.studios.omics.steps.figures import (
     save_figure,
 )
 from desktop.studios.omics.steps.quality import (
+    Tested,
     clustered_order,
     clustering,
     gene_z_scores,
@@ -63,7 +67,14 @@ QUESTION: str = ""
 KIND: str = "differential_expression"  # or pca, clustering, sample_qc: the same without the test
 VALUES: str = "counts"  # or expected_counts, log_intensity, linear_intensity, tpm, fpkm
 DESIGN: str = "~ condition"
-CONTRAST: list[str] | None = ["condition", "treated", "control"]  # factor, treated, control; "a:b" is an interaction
+CONTRASTS: list[dict[str, Any]] = [  # the first one's results are results.csv; "within": at these levels of others
+    {
+        "title": "treated against control (condition)",
+        "folder": "",
+        "compare": {"condition": ["treated", "control"]},  # two factors: their interaction; []: per unit of a number
+        "within": {},
+    }
+]
 REDUCED: str = ""  # a design: tested is all that it leaves out, and the contrast is only reported
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
@@ -107,38 +118,6 @@ def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
         values = samples.index.to_series() if factor == "sample" else samples[factor]
         samples = samples[values.isin(levels)]
     return table[list(samples.index)], symbols, samples
-
-
-def design_matrix(samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None, Matrix]:
-    """The model matrices of DESIGN and of REDUCED (samples x coefficients), and the contrast over the first's columns.
-
-    The contrast is the row of a treated sample minus that of a control sample, all else at its reference; for an
-    interaction "a:b" it is the difference of two such differences.
-    """
-    typed = pd.DataFrame(index=samples.index)
-    for factor in samples.columns:
-        if factor in NUMERIC:
-            typed[factor] = pd.to_numeric(samples[factor])
-        elif factor in LEVELS:
-            typed[factor] = pd.Categorical(samples[factor], categories=LEVELS[factor])
-    design = formulaic.model_matrix(DESIGN, typed)
-    assert CONTRAST is not None
-    several = CONTRAST[0].count(":")
-    compared, treated, control = (part.split(":", several) for part in CONTRAST)
-    contrast: Matrix = np.zeros(design.shape[1])
-    for is_control in itertools.product([False, True], repeat=len(compared)):
-        chosen = {factor: control[k] if is_control[k] else treated[k] for k, factor in enumerate(compared)}
-        example = typed.iloc[:1].copy()
-        for factor in typed.columns:
-            if factor in LEVELS:
-                level = chosen[factor] if factor in chosen else LEVELS[factor][0]
-                example[factor] = pd.Categorical([level], categories=LEVELS[factor])
-            else:
-                example[factor] = [typed[factor].mean()]
-        row = np.asarray(design.model_spec.get_model_matrix(example), dtype=float)[0]
-        contrast += (-1.0) ** sum(is_control) * row
-    reduced = pd.DataFrame(formulaic.model_matrix(REDUCED, typed)) if REDUCED else None
-    return pd.DataFrame(design), reduced, contrast
 
 
 def flag_swapped(
@@ -197,25 +176,183 @@ def reading_of_pvalues(pvalue: Matrix) -> str:
     return "Flat: no more small p values than chance gives; few or no genes change."
 
 
-def write_table(table: pd.DataFrame, name: str, *, index: bool = True) -> None:
+def write_table(table: pd.DataFrame, path: str | Path, *, index: bool = True) -> None:
     """A CSV whose bytes depend on nothing but its numbers: ten significant digits, LF, gzip without a date."""
-    compression = {"method": "gzip", "mtime": 0} if name.endswith(".gz") else None
-    table.to_csv(name, index=index, float_format=NUMBER_FORMAT, lineterminator="\n", compression=compression)
+    compression = {"method": "gzip", "mtime": 0} if str(path).endswith(".gz") else None
+    table.to_csv(path, index=index, float_format=NUMBER_FORMAT, lineterminator="\n", compression=compression)
 
 
-def look_for_gene_sets(results: pd.DataFrame, figures: Path, title: str) -> dict[str, object]:
-    """Test the sets in gene_sets.gmt.gz, write tables and figures; returns the counts for the summary."""
+def write_summary(summary: dict[str, Any], path: Path) -> None:
+    """A JSON file, readable, LF."""
+    path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def look_for_gene_sets(results: pd.DataFrame, out: Path, title: str) -> dict[str, object]:
+    """Test the sets in gene_sets.gmt.gz, write tables and figures into `out`; returns the counts for the summary."""
     folder = Path(__file__).resolve().parent
     gene_map = pd.read_csv(folder / "gene_map.csv.gz", dtype=str, keep_default_na=False)
     sets = read_gene_sets(folder / "gene_sets.gmt.gz", gene_map)
     table, ranked, counts, lines = find_enriched(results, gene_map, sets, ALPHA)
-    write_table(table, "enrichment.csv", index=False)
-    write_table(ranked, "enrichment_ranked.csv", index=False)
+    write_table(table, out / "enrichment.csv", index=False)
+    write_table(ranked, out / "enrichment_ranked.csv", index=False)
     if len(table):
-        save_figure(draw_enrichment(table, ALPHA, title), figures, "enrichment")
+        save_figure(draw_enrichment(table, ALPHA, title), out / "figures", "enrichment")
     if lines["lines"]:
-        save_figure(draw_running_scores(lines["lines"], lines["stat"], title), figures, "enrichment_ranked")
+        save_figure(draw_running_scores(lines["lines"], lines["stat"], title), out / "figures", "enrichment_ranked")
     return counts
+
+
+@dataclass(frozen=True)
+class Data:
+    """What every contrast is tested and drawn on. S samples, G genes."""
+
+    samples: pd.DataFrame
+    gene_ids: NDArray[np.str_]
+    labels: list[str]  # (G,) symbol, or identifier where there is none
+    shown: Matrix  # (S, G)
+    transformed: Matrix  # (S, G)
+    shown_as: str
+    transformed_as: str
+    is_log: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A contrast's results: `table` in the order of the data, `order` that of results.csv, `summary` its counts."""
+
+    contrast: dict[str, Any]
+    table: pd.DataFrame
+    order: NDArray[np.intp]
+    summary: dict[str, Any]
+
+    @property
+    def out(self) -> Path:
+        """The folder its tables and figures go to."""
+        return Path(self.contrast["folder"])
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        return self.table.iloc[self.order].reset_index(drop=True)
+
+
+def to_answer(contrast: dict[str, Any], tested: Tested, blank: pd.DataFrame, enough: NDArray[np.bool_]) -> Answer:
+    """Put a test of the genes that were `enough` (G,) among all genes, count, and write what only the test knows."""
+    results = blank.copy()
+    for column in RESULT_COLUMNS:
+        results.loc[enough, column] = tested.table[column].to_numpy()
+    reason = np.full(len(results), "few_reads", dtype=object)
+    reason[enough] = tested.table["reason"].to_numpy()
+    missing = results.loc[results["padj"].isna(), ["gene_id", "gene_symbol", "base_mean", "pvalue"]]
+    missing = missing.assign(reason=reason[missing.index]).sort_values("gene_id", kind="stable")
+    out = Path(contrast["folder"])
+    out.mkdir(parents=True, exist_ok=True)
+    write_table(missing, out / "genes_without_padj.csv", index=False)
+    written = [float(NUMBER_FORMAT % p) for p in results["pvalue"].fillna(2.0)]
+    gene_ids = results["gene_id"].to_numpy(dtype=str)
+    order = np.lexsort((gene_ids, np.array(written)))  # by p value as it is written, then by gene id
+    write_table(results.iloc[order], out / "results.csv", index=False)
+    if tested.shrunken is not None:
+        shrunken = pd.DataFrame(np.nan, index=results.index, columns=["log2_fold_change_shrunken", "lfc_se"])
+        shrunken.loc[enough] = tested.shrunken.to_numpy()
+        shrunken.insert(0, "gene_id", gene_ids)
+        write_table(shrunken.iloc[order], out / "shrunken.csv", index=False)
+    significant = (results["padj"] < ALPHA).to_numpy()
+    change = results["log2_fold_change"].to_numpy()
+    summary = {
+        "n_tested": int(results["padj"].notna().sum()),
+        "n_significant": int(significant.sum()),
+        "up": int((significant & (change > 0)).sum()),
+        "down": int((significant & (change < 0)).sum()),
+        "without_padj": {str(name): int(number) for name, number in missing["reason"].value_counts().items()},
+        "pvalue_reading": reading_of_pvalues(results["pvalue"].where(results["padj"].notna()).to_numpy()),
+        **tested.facts,
+    }
+    return Answer(contrast, results, order, summary)
+
+
+def write_heatmap(data: Data, chosen: NDArray[np.intp], symbols: pd.Series, strips: list[str], out: Path) -> None:
+    """z-scores of the chosen genes, like beside like: heatmap.csv and the figure, with strips of these factors."""
+    z = gene_z_scores(data.transformed[:, chosen]).T  # (genes, samples)
+    rows, columns = clustered_order(z), clustered_order(z.T)
+    z, chosen = z[np.ix_(rows, columns)], chosen[rows]
+    heatmap = pd.DataFrame(z, columns=[data.samples.index[k] for k in columns])
+    heatmap.insert(0, "gene_symbol", symbols.to_numpy()[chosen])
+    heatmap.insert(0, "gene_id", data.gene_ids[chosen])
+    write_table(heatmap, out / "heatmap.csv", index=False)
+    groups = {factor: [data.samples[factor].iloc[k] for k in columns] for factor in strips}
+    labels = [data.labels[k] for k in chosen]
+    save_figure(
+        draw_heatmap(z, labels, list(heatmap.columns[2:]), groups, data.transformed_as), out / "figures", "heatmap"
+    )
+
+
+def draw_answer(data: Data, answer: Answer, strips: list[str]) -> None:
+    """The figures of one contrast."""
+    figures, title, ranked = answer.out / "figures", str(answer.contrast["title"]), answer.ranked
+    if ranked["padj"].notna().any():
+        chosen = answer.order[: min(N_HEATMAP_GENES, int(ranked["padj"].notna().sum()))]
+        chosen = chosen[np.isfinite(answer.table["padj"].to_numpy()[chosen])]
+    else:
+        chosen = most_variable(data.transformed, N_HEATMAP_GENES)
+    write_heatmap(data, chosen, answer.table["gene_symbol"], strips, answer.out)
+    save_figure(draw_volcano(ranked, ALPHA, LFC_THRESHOLD, title), figures, "volcano")
+    save_figure(draw_ma(ranked, ALPHA, title, data.shown_as, is_log=data.is_log), figures, "ma")
+    adjusted = answer.table.loc[answer.table["padj"].notna(), "pvalue"].to_numpy()
+    save_figure(draw_pvalue_histogram(adjusted, str(answer.summary["pvalue_reading"])), figures, "pvalue_histogram")
+    best = answer.order[:8][np.isfinite(answer.table["pvalue"].to_numpy()[answer.order[:8]])]
+    compared = list(answer.contrast["compare"])
+    factor = compared[-1]
+    pair = next((other for other in [*compared, *strips] if other != factor and other not in NUMERIC), "")
+    picture = draw_top_genes(
+        data.shown[:, best],
+        [data.labels[k] for k in best],
+        [to_number(text) for text in data.samples[factor]] if factor in NUMERIC else list(data.samples[factor]),
+        list(data.samples[pair]) if pair else None,
+        factor,
+        data.shown_as,
+        is_log=data.is_log,
+    )
+    save_figure(picture, figures, "top_genes")
+
+
+def compare_answers(answers: list[Answer]) -> None:
+    """How the contrasts agree: contrasts.csv, contrast_overlap.csv, shared_genes.csv and a figure."""
+    titles = [str(answer.contrast["title"]) for answer in answers]
+    called = np.array([(answer.table["padj"] < ALPHA).to_numpy() for answer in answers])  # (contrasts, genes)
+    change = np.array([answer.table["log2_fold_change"].to_numpy(dtype=np.float64) for answer in answers])
+    counts = pd.DataFrame([answer.summary for answer in answers])[["n_tested", "n_significant", "up", "down"]]
+    counts.insert(0, "folder", [answer.contrast["folder"] for answer in answers])
+    counts.insert(0, "contrast", titles)
+    counts.insert(0, "number", range(1, len(answers) + 1))
+    write_table(counts, "contrasts.csv", index=False)
+    rows = []
+    for one in range(len(answers)):
+        for other in range(one + 1, len(answers)):
+            both = called[one] & called[other]
+            known = np.isfinite(change[one]) & np.isfinite(change[other])
+            alike = scipy.stats.spearmanr(change[one][known], change[other][known])[0] if known.sum() > 2 else np.nan
+            either = int((called[one] | called[other]).sum())
+            rows.append(
+                {
+                    "pair": f"{one + 1}-{other + 1}",
+                    "left": titles[one],
+                    "right": titles[other],
+                    "n_both": int(both.sum()),
+                    "n_same_direction": int((both & (np.sign(change[one]) == np.sign(change[other]))).sum()),
+                    "jaccard": both.sum() / either if either else np.nan,
+                    "lfc_spearman": alike,
+                }
+            )
+    write_table(pd.DataFrame(rows), "contrast_overlap.csv", index=False)
+    shared = answers[0].table[["gene_id", "gene_symbol"]].copy()
+    shared["n_contrasts"] = called.sum(axis=0)
+    for number, answer in enumerate(answers, start=1):
+        shared[f"log2_fold_change_{number}"] = answer.table["log2_fold_change"]
+        shared[f"padj_{number}"] = answer.table["padj"]
+    shared = shared[shared["n_contrasts"] > 0].sort_values(["n_contrasts", "gene_id"], ascending=[False, True])
+    write_table(shared, "shared_genes.csv", index=False)
+    n_both = (called.astype(np.int64)) @ called.T.astype(np.int64)
+    save_figure(draw_contrasts(counts, n_both), Path("figures"), "contrasts")
 
 
 def main() -> None:
@@ -225,36 +362,42 @@ def main() -> None:
     tell(1, "Read the data")
     table, symbols, samples = read_data(Path(__file__).resolve().parent)
     names, gene_ids = list(samples.index), table.index.to_numpy(dtype=str)
-    factors = {factor: list(samples[factor]) for factor in (COLOUR_BY, SHAPE_BY) if factor}
+    strips = [factor for factor in (COLOUR_BY, SHAPE_BY) if factor]
     values = table.to_numpy(dtype=np.float64).T  # (samples, genes)
 
     tell(2, "Bring the samples to one scale")
     scaled = prepare(values, VALUES)
-    shown, transformed, notes = scaled.shown, scaled.transformed, list(scaled.notes)
-    write_table(pd.DataFrame(shown.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), SHOWN_FILE)
+    notes = list(scaled.notes)
+    write_table(pd.DataFrame(scaled.shown.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), SHOWN_FILE)
 
     tell(3, "Check the samples")
-    quality = sample_quality(values, transformed, scaled.size_factors, names)
+    quality = sample_quality(values, scaled.transformed, scaled.size_factors, names)
     measured = scaled.shown if scaled.is_log else values
     quality = flag_swapped(quality, measured, list(gene_ids), list(symbols), samples, is_log=scaled.is_log)
     write_table(quality, "sample_qc.csv")
-    joins = clustering(transformed)
+    joins = clustering(scaled.transformed)
     write_table(table_of_joins(joins, names), "sample_clusters.csv", index=False)
-    save_figure(draw_clustering(joins, names, factors.get(COLOUR_BY, []), COLOUR_BY), figures, "sample_clustering")
-    distances = sample_distances(transformed)
+    save_figure(
+        draw_clustering(joins, names, list(samples[COLOUR_BY]) if COLOUR_BY else [], COLOUR_BY),
+        figures,
+        "sample_clustering",
+    )
+    distances = sample_distances(scaled.transformed)
     write_table(pd.DataFrame(distances, index=pd.Index(names, name="sample"), columns=names), "sample_distances.csv")
     save_figure(draw_sample_quality(quality), figures, "sample_qc")
 
     tell(4, "Principal components")
-    top = most_variable(transformed, N_TOP_GENES)
+    top = most_variable(scaled.transformed, N_TOP_GENES)
     if len(top) < 2:
         raise SystemExit("fewer than two genes differ between the samples, so there is nothing to analyse")
-    scores, percent = principal_components(transformed[:, top])
+    scores, percent = principal_components(scaled.transformed[:, top])
     components = [f"PC{k + 1}" for k in range(scores.shape[1])]
     pca = pd.DataFrame(np.vstack([percent, scores]), columns=components)
     pca.insert(0, "sample", ["percent_variance", *names])  # the first row is the percentage, then one a sample
     write_table(pca, "pca.csv", index=False)
-    made_of = [pd.DataFrame(rows, columns=["gene", "loading"]) for rows in top_loadings(transformed[:, top], scores)]
+    made_of = [
+        pd.DataFrame(rows, columns=["gene", "loading"]) for rows in top_loadings(scaled.transformed[:, top], scores)
+    ]
     loadings = pd.concat(made_of, keys=components, names=["component", "rank"]).reset_index()
     genes = top[loadings.pop("gene").to_numpy(dtype=np.intp)]
     loadings["rank"] += 1
@@ -262,13 +405,14 @@ def main() -> None:
     loadings.insert(3, "gene_symbol", symbols.to_numpy(dtype=str)[genes])
     loadings.insert(0, "key", loadings["component"] + ":" + loadings["gene_id"])
     write_table(loadings, "pca_loadings.csv", index=False)
+    factors = {factor: list(samples[factor]) for factor in strips}
     save_figure(draw_pca(scores, percent, names, factors, COLOUR_BY, SHAPE_BY), figures, "pca")
 
     results = pd.DataFrame({"gene_id": gene_ids, "gene_symbol": symbols.to_numpy(dtype=str)})
-    results["base_mean"] = transformed.mean(axis=0) if scaled.is_log else shown.mean(axis=0)
+    results["base_mean"] = scaled.transformed.mean(axis=0) if scaled.is_log else scaled.shown.mean(axis=0)
     for column in RESULT_COLUMNS[1:]:
         results[column] = np.nan
-    summary: dict[str, object] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names), "values": VALUES}
+    summary: dict[str, Any] = {"kind": KIND, "n_genes": len(results), "n_samples": len(names), "values": VALUES}
     summary["n_outlier_samples"] = int(quality["is_outlier"].sum())
     summary["versions"] = {
         "Python": platform.python_version(),
@@ -278,93 +422,63 @@ def main() -> None:
         "Matplotlib": matplotlib.__version__,
     }
     summary["percent_variance"] = [round(float(value), 4) for value in percent]
-    order = np.argsort(gene_ids, kind="stable")
-    title = ""
+    data = Data(
+        samples=samples,
+        gene_ids=gene_ids,
+        labels=[symbol or gene for symbol, gene in zip(results["gene_symbol"], results["gene_id"], strict=True)],
+        shown=scaled.shown,
+        transformed=scaled.transformed,
+        shown_as=scaled.shown_as,
+        transformed_as=scaled.transformed_as,
+        is_log=scaled.is_log,
+    )
 
-    if CONTRAST is not None:
+    answers: list[Answer] = []
+    if CONTRASTS:
         tell(5, "Fit the model")
-        design, reduced, contrast = design_matrix(samples)
+        typed = typed_factors(samples, LEVELS, NUMERIC)
+        design = design_columns(formulaic.model_matrix(DESIGN, typed))
+        reduced = design_columns(formulaic.model_matrix(REDUCED, typed)).frame if REDUCED else None
         enough = is_testable(values, MIN_TOTAL_COUNT)
-        fit = fit_model(values[:, enough], scaled, design)
+        fit = fit_model(values[:, enough], scaled, pd.DataFrame(design.frame))  # once, for every contrast
+        if design.left_out:
+            notes.append(f"Columns of the design that others already hold were left out: {', '.join(design.left_out)}.")
 
         tell(6, "Test every gene")
-        tested = compare_genes(fit, contrast, reduced, alpha=ALPHA, lfc_threshold=LFC_THRESHOLD)
+        for contrast in CONTRASTS:
+            weights = contrast_weights(design, typed, contrast["compare"], contrast["within"])
+            tested = compare_genes(fit, weights, reduced, alpha=ALPHA, lfc_threshold=LFC_THRESHOLD)
+            answers.append(to_answer(contrast, tested, results, enough))
         notes += tested.notes
-        for column in RESULT_COLUMNS:
-            results.loc[enough, column] = tested.table[column].to_numpy()
-        reason = np.full(len(results), "few_reads", dtype=object)
-        reason[enough] = tested.table["reason"].to_numpy()
-        missing = results.loc[results["padj"].isna(), ["gene_id", "gene_symbol", "base_mean", "pvalue"]]
-        missing = missing.assign(reason=reason[missing.index]).sort_values("gene_id", kind="stable")
-        write_table(missing, "genes_without_padj.csv", index=False)
         spread = tested.spread.copy()
         spread.insert(0, "gene_id", gene_ids[enough])
         write_table(spread[tested.has_spread], SPREAD_FILE, index=False)
-        written = [float(NUMBER_FORMAT % p) for p in results["pvalue"].fillna(2.0)]
-        order = np.lexsort((gene_ids, np.array(written)))  # by p value as it is written, then by gene id
-        significant = (results["padj"] < ALPHA).to_numpy()
-        change = results["log2_fold_change"].to_numpy()
-        summary |= {
-            "n_tested": int(results["padj"].notna().sum()),
-            "n_significant": int(significant.sum()),
-            "up": int((significant & (change > 0)).sum()),
-            "down": int((significant & (change < 0)).sum()),
-            "without_padj": {str(name): int(number) for name, number in missing["reason"].value_counts().items()},
-            "pvalue_reading": reading_of_pvalues(results["pvalue"].where(results["padj"].notna()).to_numpy()),
-            **tested.facts,
-        }
-        title = f"{CONTRAST[1]} against {CONTRAST[2]} ({CONTRAST[0]})"
+        picture = draw_spread(tested.spread, tested.spread_as, scaled.shown_as, is_log=scaled.is_log)
+        save_figure(picture, figures, tested.spread_as)
+        summary |= answers[0].summary
 
     tell(7, "Write the tables")
     summary["notes"] = notes
-    ranked = results.iloc[order].reset_index(drop=True)
-    write_table(ranked, "results.csv", index=False)
-    if CONTRAST is not None and tested.shrunken is not None:
-        shrunken = pd.DataFrame(np.nan, index=results.index, columns=["log2_fold_change_shrunken", "lfc_se"])
-        shrunken.loc[enough] = tested.shrunken.to_numpy()
-        shrunken.insert(0, "gene_id", gene_ids)
-        write_table(shrunken.iloc[order], "shrunken.csv", index=False)
-    if CONTRAST is not None and ranked["padj"].notna().any():
-        chosen = order[: min(N_HEATMAP_GENES, int(ranked["padj"].notna().sum()))]
-        chosen = chosen[np.isfinite(results["padj"].to_numpy()[chosen])]
-    else:
-        chosen = most_variable(transformed, N_HEATMAP_GENES)
-    z = gene_z_scores(transformed[:, chosen]).T  # (genes, samples)
-    rows, columns = clustered_order(z), clustered_order(z.T)
-    z, chosen = z[np.ix_(rows, columns)], chosen[rows]
-    labels = [symbol or gene for symbol, gene in zip(results["gene_symbol"], results["gene_id"], strict=True)]
-    heatmap = pd.DataFrame(z, columns=[names[k] for k in columns])
-    heatmap.insert(0, "gene_symbol", results["gene_symbol"].to_numpy()[chosen])
-    heatmap.insert(0, "gene_id", gene_ids[chosen])
-    write_table(heatmap, "heatmap.csv", index=False)
+    if not answers:
+        write_table(results.iloc[np.argsort(gene_ids, kind="stable")], "results.csv", index=False)
+        write_heatmap(data, most_variable(data.transformed, N_HEATMAP_GENES), results["gene_symbol"], strips, Path())
+    if len(answers) > 1:
+        compare_answers(answers)
+        summary["n_contrasts"] = len(answers)
     if GENE_SETS:
         tell(8, "Test the gene sets")
-        summary["enrichment"] = {"gene_sets": GENE_SETS} | look_for_gene_sets(ranked, figures, title)
-    elif CONTRAST is not None:
-        summary["enrichment"] = {"skipped": NO_GENE_SETS}
-    Path("summary.json").write_text(
-        json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
-    )
+    for answer in answers:
+        found = look_for_gene_sets(answer.ranked, answer.out, str(answer.contrast["title"])) if GENE_SETS else {}
+        enrichment = {"gene_sets": GENE_SETS, **found} if GENE_SETS else {"skipped": NO_GENE_SETS}
+        if answer is answers[0]:
+            summary["enrichment"] = enrichment
+        else:
+            write_summary({**answer.summary, "enrichment": enrichment}, answer.out / "summary.json")
+    write_summary(summary, Path("summary.json"))
 
     tell(N_STEPS, "Draw the figures")
-    strips = {factor: [levels[k] for k in columns] for factor, levels in factors.items()}
-    picture = draw_heatmap(z, [labels[k] for k in chosen], list(heatmap.columns[2:]), strips, scaled.transformed_as)
-    save_figure(picture, figures, "heatmap")
-    if CONTRAST is not None:
-        save_figure(draw_volcano(ranked, ALPHA, LFC_THRESHOLD, title), figures, "volcano")
-        save_figure(draw_ma(ranked, ALPHA, title, scaled.shown_as, is_log=scaled.is_log), figures, "ma")
-        picture = draw_spread(tested.spread, tested.spread_as, scaled.shown_as, is_log=scaled.is_log)
-        save_figure(picture, figures, tested.spread_as)
-        reading = str(summary["pvalue_reading"])
-        adjusted = results.loc[results["padj"].notna(), "pvalue"].to_numpy()
-        save_figure(draw_pvalue_histogram(adjusted, reading), figures, "pvalue_histogram")
-        best = order[:8][np.isfinite(results["pvalue"].to_numpy()[order[:8]])]
-        groups, pairs = list(samples[COLOUR_BY]), list(samples[SHAPE_BY]) if SHAPE_BY else None
-        names_of_best = [labels[k] for k in best]
-        picture = draw_top_genes(
-            shown[:, best], names_of_best, groups, pairs, COLOUR_BY, scaled.shown_as, is_log=scaled.is_log
-        )
-        save_figure(picture, figures, "top_genes")
+    for answer in answers:
+        draw_answer(data, answer, strips)
 
 
 if __name__ == "__main__":

@@ -17,23 +17,24 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
-from keyword import iskeyword
 
-from desktop.studios.omics.schema import Contrast, Plan, SampleTable
-from desktop.studios.omics.steps.factors import control_level, swap_factors
-from desktop.studios.omics.steps.formula import Formula, numeric_factors, parse_formula
+from desktop.studios.omics.schema import Plan, SampleTable
+from desktop.studios.omics.steps.contrasts import folder_of, in_words, title_of
+from desktop.studios.omics.steps.factors import swap_factors
+from desktop.studios.omics.steps.formula import factor_levels, numeric_factors, parse_formula
 from desktop.studios.omics.steps.sample_table import subset_samples
 
 COUNTS = ("counts", "expected_counts")
 PARTS = {  # in the order of the script; the recipe comes last
-    True: ("deseq", "quality", "sample_swap", "count_model", "enrichment", "figures"),
-    False: ("moderated_t", "quality", "sample_swap", "intensity_model", "enrichment", "figures"),
+    True: ("deseq", "quality", "sample_swap", "count_model", "design_matrix", "enrichment", "figures"),
+    False: ("moderated_t", "quality", "sample_swap", "intensity_model", "design_matrix", "enrichment", "figures"),
 }
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
     "moderated_t": "Differential expression of log-intensities: the model, the test, the adjustment",
     "count_model": "Counts: how they are brought to one scale, fitted and tested",
     "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
+    "design_matrix": "The design's columns, and the weights of a contrast",
     "quality": "What the samples look like",
     "sample_swap": "Whether samples are whom their labels name",
     "enrichment": "Gene sets",
@@ -85,31 +86,35 @@ def to_script(
 def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     """The recipe's constants for this plan: name -> literal."""
     kept = subset_samples(samples, plan.keep)
-    contrast = plan.contrast
-    formula = parse_formula(plan.design, kept) if contrast else None
+    contrasts = plan.contrasts
+    formula = parse_formula(plan.design, kept) if contrasts else None
+    numeric = numeric_factors(kept, formula, contrasts) if formula else []
+    levels = factor_levels(kept, formula, contrasts) if formula else {}
     used = formula.names if formula else []
-    numeric = numeric_factors(kept, formula, contrast.factor) if formula and contrast else []
-    compared = compared_levels(contrast) if contrast else {}
-    levels: dict[str, list[str]] = {}
-    for factor in used:
-        if factor not in numeric:
-            seen = list(kept.levels(factor))
-            likely = control_level(seen)
-            first = list(compared[factor][::-1]) if factor in compared else [likely] if likely is not None else []
-            levels[factor] = [*first, *(level for level in seen if level not in first)]
-    shown = list(compared)[::-1]
+    compared = [name for contrast in contrasts for name in (*reversed(contrast.factors), *contrast.within)]
+    shown = list(dict.fromkeys(name for name in compared if name in samples.factors))
     shown += [factor for factor in levels if factor not in shown]
     shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
+    shown = [factor for factor in shown if factor not in numeric or len(kept.levels(factor)) <= 8]
     for factor in shown[:2]:
-        levels.setdefault(factor, list(kept.levels(factor)))
+        if factor not in numeric:
+            levels.setdefault(factor, list(kept.levels(factor)))
     swap = swap_factors(kept)
     return {
         "QUESTION": plan.question,
         "KIND": plan.kind,
         "VALUES": plan.values,
-        "DESIGN": _formulaic(formula) if formula else "",
-        "CONTRAST": [contrast.factor, contrast.treated, contrast.control] if contrast else None,
-        "REDUCED": _formulaic(parse_formula(plan.reduced, kept)) if plan.reduced else "",
+        "DESIGN": formula.formulaic if formula else "",
+        "CONTRASTS": [
+            {
+                "title": title_of(contrast, kept),
+                "folder": folder_of(contrast, number),
+                "compare": {name: [level for level in pair if level] for name, pair in contrast.compared.items()},
+                "within": contrast.within,
+            }
+            for number, contrast in enumerate(contrasts)
+        ],
+        "REDUCED": parse_formula(plan.reduced, kept).formulaic if plan.reduced else "",
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
@@ -124,24 +129,6 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
         "N_TOP_GENES": plan.n_top_genes,
         "N_HEATMAP_GENES": plan.n_heatmap_genes,
     }
-
-
-def compared_levels(contrast: Contrast) -> dict[str, tuple[str, str]]:
-    """Factor -> (treated, control); an interaction "a:b" has two factors and its levels are joined by ":" too."""
-    names = contrast.factor.split(":")
-    if len(names) == 1:
-        return {contrast.factor: (contrast.treated, contrast.control)}
-    sides = zip(contrast.treated.split(":"), contrast.control.split(":"), strict=True)
-    return dict(zip(names, sides, strict=True))
-
-
-def _formulaic(formula: Formula) -> str:
-    """The formula in the words of formulaic: products written out, names that are no plain words between backticks."""
-    terms = [
-        ":".join(name if name.isidentifier() and not iskeyword(name) else f"`{name}`" for name in term)
-        for term in formula.terms
-    ]
-    return "~ " + " + ".join(([] if formula.has_intercept else ["0"]) + terms or ["1"])
 
 
 def requirements(script: str) -> list[str]:
@@ -177,14 +164,13 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         lines.append(f"Data: {_plain(data)}.")
     for factor, levels in plan.keep.items():
         lines.append(f"Samples: only those whose {_plain(factor)} is {', '.join(map(_plain, levels))}.")
+    for contrast in plan.contrasts:
+        lines.append(f"Comparison: {_plain(in_words(contrast, samples))}")
     if plan.contrast is not None:
-        contrast = plan.contrast
-        others = [name for name in parse_formula(plan.design, samples).names if name not in compared_levels(contrast)]
-        allowing = f", allowing for {' and '.join(map(_plain, others))}" if others else ""
-        lines.append(
-            f"Comparison: {_plain(contrast.treated)} against {_plain(contrast.control)} ({_plain(contrast.factor)})"
-            f"{allowing}. Positive log2 fold change: more in {_plain(contrast.treated)}."
-        )
+        compared = {name for contrast in plan.contrasts for name in (*contrast.factors, *contrast.within)}
+        others = [name for name in parse_formula(plan.design, samples).names if name not in compared]
+        if others:
+            lines.append(f"Allowed for: {' and '.join(map(_plain, others))}.")
         lines.append(f"Design: {_plain(plan.design)}.")
         change = f"greater than {plan.lfc_threshold:g} on the log2 scale" if plan.lfc_threshold else "other than zero"
         if plan.reduced:
@@ -244,10 +230,11 @@ def _replaced(recipe: str, constants: Mapping[str, object]) -> str:
     for node in ast.parse(recipe).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in todo:
             assert node.value is not None
-            line = lines[node.lineno - 1]
+            assert node.end_lineno is not None
+            first, last = lines[node.lineno - 1], lines[node.end_lineno - 1]
             literal = pprint.pformat(todo.pop(node.target.id), width=110, sort_dicts=False)
-            comment = line[node.value.end_col_offset :].rstrip("\n")
-            start = line[: node.value.col_offset]
-            lines[node.lineno - 1] = f"{start}{literal}{comment}\n"
+            comment = last[node.value.end_col_offset or 0 :].rstrip("\n")
+            lines[node.lineno - 1] = f"{first[: node.value.col_offset]}{literal}{comment}\n"
+            lines[node.lineno : node.end_lineno] = [""] * (node.end_lineno - node.lineno)
     assert not todo, f"the recipe has no constant {sorted(todo)}"
     return "".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import formulaic
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from desktop.sandbox import policy
 from desktop.studios.omics.schema import AnalysisKind, Contrast, Plan, SampleTable
-from desktop.studios.omics.steps.script import compared_levels, to_script
+from desktop.studios.omics.steps.design_matrix import contrast_weights, design_columns, typed_factors
+from desktop.studios.omics.steps.script import to_script
 from tests.stand_ins.finished_run import drug_plan, two_groups
 
 words = st.text(min_size=1, max_size=30).filter(lambda text: text.strip() != "")
@@ -41,7 +43,7 @@ def test_any_words_make_a_script_that_says_them(question: str, levels: list[str]
     script = to_script(plan, samples, organism=organism)
     said = constants(script)
     assert said["QUESTION"] == question
-    assert said["CONTRAST"] == ["arm", treated, control]
+    assert said["CONTRASTS"][0]["compare"] == {"arm": [treated, control]}
     assert said["LEVELS"]["arm"] == [control, treated]
     assert script.isprintable() or all(line.isprintable() for line in script.split("\n"))
 
@@ -83,30 +85,52 @@ def test_levels_the_plan_leaves_out_are_no_levels() -> None:
 
 def test_an_interaction_names_both_factors() -> None:
     contrast = Contrast(factor="genotype:drug", treated="ko:yes", control="wt:no")
-    assert compared_levels(contrast) == {"genotype": ("ko", "wt"), "drug": ("yes", "no")}
+    assert contrast.compared == {"genotype": ("ko", "wt"), "drug": ("yes", "no")}
 
 
-def test_contrast_of_the_recipe_is_the_difference_of_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    from desktop.studios.omics.steps import recipe
+LEVELS = {"genotype": ["wt", "ko"], "drug": ["no", "yes"]}
 
+
+@pytest.mark.parametrize(
+    ("compare", "within", "weights"),
+    [
+        pytest.param({"genotype": ["ko", "wt"], "drug": ["yes", "no"]}, {}, [0, 0, 0, 1], id="interaction"),
+        pytest.param({"drug": ["yes", "no"]}, {}, [0, 0, 1, 0], id="simple, at the reference of the other"),
+        pytest.param({"drug": ["yes", "no"]}, {"genotype": "ko"}, [0, 0, 1, 1], id="within the other level"),
+        pytest.param({"genotype": ["wt", "ko"]}, {"drug": "yes"}, [0, -1, 0, -1], id="the other way round"),
+    ],
+)
+def test_weights_of_a_contrast(compare: dict[str, list[str]], within: dict[str, str], weights: list[float]) -> None:
     frame = pd.DataFrame({"genotype": ["wt", "wt", "ko", "ko"] * 2, "drug": ["no", "yes"] * 4})
-    for name, value in {
-        "DESIGN": "~ genotype + drug + genotype:drug",
-        "CONTRAST": ["genotype:drug", "ko:yes", "wt:no"],
-        "LEVELS": {"genotype": ["wt", "ko"], "drug": ["no", "yes"]},
-        "NUMERIC": [],
-    }.items():
-        monkeypatch.setattr(recipe, name, value)
-    design, reduced, contrast = recipe.design_matrix(frame)
-    assert reduced is None
-    np.testing.assert_array_equal(contrast, [0, 0, 0, 1])
-    monkeypatch.setattr(recipe, "CONTRAST", ["drug", "yes", "no"])
-    monkeypatch.setattr(recipe, "REDUCED", "~ genotype")
-    _, reduced, simple = recipe.design_matrix(frame)
-    assert reduced is not None
-    assert reduced.shape == (8, 2)
-    np.testing.assert_array_equal(simple, [0, 0, 1, 0])
-    assert design.shape == (8, 4)
+    typed = typed_factors(frame, LEVELS, [])
+    design = design_columns(formulaic.model_matrix("~ genotype + drug + genotype:drug", typed))
+    assert design.frame.shape == (8, 4)
+    np.testing.assert_allclose(contrast_weights(design, typed, compare, within), weights)
+
+
+def test_a_measurement_is_weighed_one_unit_apart() -> None:
+    frame = pd.DataFrame({"dose": ["0", "10 nM", "20 nM", "40 nM"] * 2, "genotype": ["wt"] * 4 + ["ko"] * 4})
+    typed = typed_factors(frame, LEVELS, ["dose"])
+    assert list(typed["dose"][:4]) == [0, 10, 20, 40]
+    design = design_columns(formulaic.model_matrix("~ genotype + dose + genotype:dose", typed))
+    np.testing.assert_allclose(contrast_weights(design, typed, {"dose": []}, {"genotype": "ko"}), [0, 0, 1, 1])
+    both: dict[str, list[str]] = {"genotype": ["ko", "wt"], "dose": []}
+    np.testing.assert_allclose(contrast_weights(design, typed, both, {}), [0, 0, 0, 1])
+
+
+def test_pairs_within_groups_leave_a_column_out_and_the_interaction_stays() -> None:
+    frame = pd.DataFrame({"patient": list("aabbccdd"), "genotype": ["wt"] * 4 + ["ko"] * 4, "drug": ["no", "yes"] * 4})
+    typed = typed_factors(frame, LEVELS | {"patient": list("abcd")}, [])
+    design = design_columns(formulaic.model_matrix("~ patient + drug + genotype:drug", typed))
+    assert len(design.left_out) == 1
+    assert np.linalg.matrix_rank(design.frame.to_numpy()) == design.frame.shape[1] == 6
+    change = (np.arange(8) % 2) * np.where(frame["genotype"] == "ko", 3.0, 1.0) + np.repeat([5.0, 2, 7, 1], 2)
+    fitted = np.linalg.lstsq(design.frame.to_numpy(), change, rcond=None)[0]
+    both = {"genotype": ["ko", "wt"], "drug": ["yes", "no"]}
+    assert contrast_weights(design, typed, both, {}) @ fitted == pytest.approx(2.0)
+    assert contrast_weights(design, typed, {"drug": ["yes", "no"]}, {"genotype": "ko"}) @ fitted == pytest.approx(3.0)
+    with pytest.raises(ValueError, match="cannot tell"):
+        contrast_weights(design, typed, {"genotype": ["ko", "wt"]}, {})
 
 
 @pytest.mark.parametrize(
