@@ -6,36 +6,23 @@ the HTML asks for nothing from outside and runs no script.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from desktop.core.paths import resources_dir
+from desktop.studios.omics.report_contrasts import contrast_part, other_parts, overlap_rows
 from desktop.studios.omics.report_enrichment import CITATIONS as ENRICHMENT_CITATIONS
-from desktop.studios.omics.report_enrichment import enrichment_part
-from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain, small
-from desktop.studios.omics.report_words import FIGURES, KINDS, REASONS, citations, methods, notes
+from desktop.studios.omics.report_headline import headline, percent_of
+from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain
+from desktop.studios.omics.report_words import KINDS, REASONS, citations, methods, notes
 from desktop.studios.omics.results import RunView
 
-N_TOP_GENES = 25
 N_LOADINGS = 10  # genes a component
 _MARKDOWN_SIGNS = str.maketrans({c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure with its words; `data_uri` is the SVG itself."""
-
-    name: str
-    title: str
-    text: str
-    data_uri: str
 
 
 def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
@@ -43,7 +30,8 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     folder = resources_dir() / "templates" / "omics"
     loader = jinja2.FileSystemLoader(folder)
     answer = headline(view)
-    enrichment = enrichment_part(view)
+    first, others = contrast_part(view), other_parts(view)
+    enrichment = first.enrichment
     has_sets = enrichment is not None and not enrichment.skipped
     content = {
         "view": view,
@@ -54,12 +42,12 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "sentence": plain(answer),
         "more": further_sentences(view),
         "cautions": cautions,
-        "up": top_genes(view, up=True),
-        "down": top_genes(view, up=False),
+        "first": first,
+        "others": others,
+        "parts": [first, *others],
+        "overlap": overlap_rows(view) if others else [],
         "quality": quality_rows(view),
         "loadings": loading_rows(view),
-        "missing": missing_counts(view),
-        "figures": pictures(view),
         "enrichment": enrichment,
         "methods": methods(view.plan, view.summary, view.samples) + (enrichment.methods if enrichment else ""),
         "citations": (*citations(view.plan), *(ENRICHMENT_CITATIONS if has_sets else ())),
@@ -79,98 +67,6 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     return plain(answer)
 
 
-def headline(view: RunView) -> Sentence:
-    """The answer in one sentence, its numbers with their sources."""
-    plan, names = view.plan, view.sample_names
-    if plan.contrast is None:
-        flagged = [row["sample"] for row in view.quality if row["is_outlier"]]
-        n_flagged = Number(f"{len(flagged):,}", "sample_qc.csv", "count:is_outlier == True")
-        n_samples = Number(f"{len(names):,}", "sample_qc.csv", "count:index == index")
-        if plan.kind == "sample_qc":
-            return [
-                n_flagged,
-                " of ",
-                n_samples,
-                " samples are flagged",
-                f": {', '.join(flagged)}." if flagged else ".",
-            ]
-        share = float(view.pca_percent[:2].sum())
-        first_two = [_percent(view, f"PC{k + 1}") for k in range(min(2, len(view.pca_percent)))]
-        parts: Sentence = ["The first components hold "]
-        parts += [first_two[0]] if len(first_two) < 2 else [first_two[0], " and ", first_two[1]]
-        verdict = "most of" if share > 50 else "part of"
-        return [
-            *parts,
-            f" of the variance, {verdict} what tells the samples apart; ",
-            n_flagged,
-            " of ",
-            n_samples,
-            " samples are flagged.",
-        ]
-    contrast, called = plan.contrast, f"padj < {plan.alpha!r}"
-    is_called = view.padj < plan.alpha
-    change = view.log2_fold_change
-    n_called = Number(f"{int(is_called.sum()):,}", "results.csv", f"count:{called}")
-    n_tested = Number(f"{int(np.isfinite(view.padj).sum()):,}", "results.csv", "count:padj == padj")
-    alpha = Number(f"{plan.alpha:g}", "plan.json", "json:/alpha")
-    n_up = Number(
-        f"{int((is_called & (change > 0)).sum()):,}", "results.csv", f"count:{called} and log2_fold_change > 0"
-    )
-    n_down = Number(
-        f"{int((is_called & (change < 0)).sum()):,}", "results.csv", f"count:{called} and log2_fold_change < 0"
-    )
-    against = f" against {plan.reduced}" if plan.reduced else ""
-    end: Sentence = [" (adjusted p < ", alpha, f"; design {plan.design}{against})."]
-    if plan.lfc_threshold:
-        least = Number(f"{plan.lfc_threshold:g}", "plan.json", "json:/lfc_threshold")
-        end = [" (tested for a log2 fold change beyond ", least, "; adjusted p < ", alpha, f"; design {plan.design})."]
-    if not is_called.any():
-        return [
-            "No gene of ",
-            n_tested,
-            f" tested changes detectably across {contrast.factor}"
-            if plan.reduced
-            else f" tested changes detectably between {contrast.treated} and {contrast.control}",
-            *end,
-        ]
-    if plan.reduced:
-        return [
-            n_called,
-            " of ",
-            n_tested,
-            f" genes tested change across {contrast.factor}; of them ",
-            n_up,
-            " are higher and ",
-            n_down,
-            f" lower in {contrast.treated} than in {contrast.control}",
-            *end,
-        ]
-    if ":" in contrast.factor:
-        return [
-            "For ",
-            n_called,
-            " of ",
-            n_tested,
-            f" genes tested the effects differ ({contrast}): ",
-            n_up,
-            " more, ",
-            n_down,
-            " less",
-            *end,
-        ]
-    return [
-        n_called,
-        " of ",
-        n_tested,
-        " genes tested change: ",
-        n_up,
-        " are higher and ",
-        n_down,
-        f" lower in {contrast.treated} than in {contrast.control}",
-        *end,
-    ]
-
-
 def further_sentences(view: RunView) -> list[Sentence]:
     """What else the tables say: the p values' shape, the first components, flagged samples."""
     said: list[Sentence] = []
@@ -181,35 +77,15 @@ def further_sentences(view: RunView) -> list[Sentence]:
         said.append(
             [
                 "Samples: the first two principal components hold ",
-                _percent(view, "PC1"),
+                percent_of(view, "PC1"),
                 " and ",
-                _percent(view, "PC2"),
+                percent_of(view, "PC2"),
                 " of the variance.",
             ]
         )
     flagged = [row for row in view.quality if row["is_outlier"]]
     said += [[f"{row['sample']} stands out: {row['reason']}."] for row in flagged]
     return said
-
-
-def top_genes(view: RunView, *, up: bool) -> list[dict[str, Any]]:
-    """The called genes with the smallest p, one direction, each cell with its source."""
-    direction = view.log2_fold_change > 0 if up else view.log2_fold_change < 0
-    rows = []
-    for i in np.flatnonzero((view.padj < view.plan.alpha) & direction)[:N_TOP_GENES]:
-        gene = view.gene_ids[i]
-        cells = {
-            column: Number(shown, "results.csv", f"cell:gene_id={gene};{column}")
-            for column, shown in (
-                ("base_mean", f"{view.base_mean[i]:,.1f}"),
-                ("log2_fold_change", f"{view.log2_fold_change[i]:+.2f}"),
-                ("lfc_se", f"{view.lfc_se[i]:.2f}"),
-                ("pvalue", small(view.pvalue[i])),
-                ("padj", small(view.padj[i])),
-            )
-        }
-        rows.append({"gene_id": gene, "gene_symbol": view.gene_symbols[i], **cells})
-    return rows
 
 
 def quality_rows(view: RunView) -> list[dict[str, Any]]:
@@ -240,34 +116,6 @@ def loading_rows(view: RunView) -> list[dict[str, Any]]:
         for row in view.loadings
         if row["component"] in ("PC1", "PC2") and row["rank"] <= N_LOADINGS
     ]
-
-
-def missing_counts(view: RunView) -> list[tuple[str, Number]]:
-    """Why genes have no adjusted p value, and how many."""
-    found: dict[str, int] = {}
-    for reason in view.padj_reason:
-        if reason:
-            found[reason] = found.get(reason, 0) + 1
-    return [
-        (REASONS.get(reason, reason), Number(f"{n:,}", "genes_without_padj.csv", f"count:reason == {reason!r}"))
-        for reason, n in sorted(found.items(), key=lambda item: -item[1])
-    ]
-
-
-def pictures(view: RunView) -> list[Picture]:
-    """The figures there are, in the report's order."""
-    return [
-        Picture(
-            name, title, text, f"data:image/svg+xml;base64,{base64.b64encode(view.figures[name].read_bytes()).decode()}"
-        )
-        for name, (title, text) in FIGURES.items()
-        if name in view.figures
-    ]
-
-
-def _percent(view: RunView, component: str) -> Number:
-    share = view.pca_percent[int(component[2:]) - 1]
-    return Number(f"{share:.1f} %", "pca.csv", f"cell:sample=percent_variance;{component}")
 
 
 def _markdown(value: Any) -> Any:

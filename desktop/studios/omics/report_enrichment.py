@@ -54,7 +54,7 @@ def enrichment_part(view: RunView) -> EnrichmentPart | None:
         return None
     if "gene_sets" not in found:
         return EnrichmentPart(skipped=str(found["skipped"])) if found.get("skipped") else None
-    tables = load_enrichment(view.out_dir)
+    tables = load_enrichment(view.out_dir / view.folder)
     shown = []
     for direction, title in (("up", "Sets of genes that go up"), ("down", "Sets of genes that go down")):
         side = tables.overlap[tables.overlap["direction"] == direction]

@@ -34,6 +34,11 @@ def small(p: float) -> str:
     return "< 1e-300" if p == 0 else f"{p:.2e}" if p < 1e-3 else f"{p:.4f}"
 
 
+def signed(change: float) -> str:
+    """A log2 fold change for a reader: two decimals, or three digits where it is small, as per unit of a dose."""
+    return f"{change:+.2f}" if not abs(change) < 0.1 or change == 0 else f"{change:+.3g}"
+
+
 def html_number(part: Number | str, files: dict[str, dict[str, Any]]) -> Markup | str:
     """A number as a link to its file's line in the provenance table, with the place and hash as a tooltip."""
     if isinstance(part, str):

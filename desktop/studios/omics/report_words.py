@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from desktop.studios.omics.schema import Plan, SampleTable
+from desktop.studios.omics.steps.contrasts import title_of
 
 KINDS = {
     "differential_expression": "Differential expression",
@@ -20,6 +21,13 @@ REASONS = {
     "few_reads": "fewer reads in total than the plan asks for",
 }
 FIGURES = {
+    "contrasts": (
+        "The contrasts side by side",
+        (
+            "Left, the genes each contrast calls, up and down; right, how many genes each two of them share. "
+            "Numbers stand for the contrasts named on the left."
+        ),
+    ),
     "volcano": (
         "Volcano",
         (
@@ -150,7 +158,13 @@ def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
         kept = "; ".join(f"{factor}: {', '.join(levels)}" for factor, levels in plan.keep.items())
         text = f"Only samples with {kept} were analysed. {text}"
     if plan.contrast is not None:
-        text += _count_test(plan, summary) if are_reads else _intensity_test(plan, summary)
+        compared = "; ".join(title_of(contrast, samples) for contrast in plan.contrasts)
+        text += _count_test(plan, summary, compared) if are_reads else _intensity_test(plan, summary, compared)
+        if plan.other_contrasts:
+            text += (
+                f" All {len(plan.contrasts)} contrasts were tested on one fit; p values were adjusted within each "
+                "contrast."
+            )
     versions = summary.get("versions")
     if isinstance(versions, dict):
         text += f" Software: {', '.join(f'{name} {version}' for name, version in versions.items())}."
@@ -172,18 +186,14 @@ def _null(plan: Plan) -> str:
     return f"|log2 fold change| ≤ {plan.lfc_threshold:g}" if plan.lfc_threshold else "no change"
 
 
-def _count_test(plan: Plan, summary: dict[str, Any]) -> str:
-    assert plan.contrast is not None
+def _count_test(plan: Plan, summary: dict[str, Any], compared: str) -> str:
     trend = {"local": "a local curve", "mean": "one common value"}.get(
         str(summary.get("dispersion_trend")), "the parametric curve a + b / mean"
     )
-    test = f"Wald tests of {plan.contrast.treated} against {plan.contrast.control} ({plan.contrast.factor})"
+    test = f"Wald tests of {compared}"
     test += f" for the null hypothesis of {_null(plan)}"
     if plan.reduced:
-        test = (
-            f"likelihood-ratio tests against the design {plan.reduced} (log2 fold changes are those of "
-            f"{plan.contrast.treated} against {plan.contrast.control})"
-        )
+        test = f"likelihood-ratio tests against the design {plan.reduced} (log2 fold changes are those of {compared})"
     text = (
         f" Differential expression was tested with the negative binomial model of DESeq2 (Love et al. 2014), as "
         f"written out in analysis.py, with the design {plan.design}: gene-wise dispersions by Cox-Reid adjusted "
@@ -197,15 +207,14 @@ def _count_test(plan: Plan, summary: dict[str, Any]) -> str:
     return text
 
 
-def _intensity_test(plan: Plan, summary: dict[str, Any]) -> str:
-    assert plan.contrast is not None
+def _intensity_test(plan: Plan, summary: dict[str, Any], compared: str) -> str:
     prior = "following the mean" if summary.get("variance_trend") == "mean" else "one value for all genes"
-    test = f"moderated t-tests of {plan.contrast.treated} against {plan.contrast.control} ({plan.contrast.factor})"
+    test = f"moderated t-tests of {compared}"
     test += f" for the null hypothesis of {_null(plan)}"
     if plan.reduced:
         test = (
             f"moderated F-tests of what the design {plan.reduced} leaves out (log2 fold changes are those of "
-            f"{plan.contrast.treated} against {plan.contrast.control})"
+            f"{compared})"
         )
     return (
         f" Differential expression was tested with a linear model of every row and the design {plan.design}, its "

@@ -151,8 +151,8 @@ def load_run(out_dir: Path, number: int = 0) -> RunView:
         padj=results["padj"].to_numpy(),
         padj_reason=[reasons.get(gene, "") for gene in gene_ids],
         sample_names=list(quality["sample"]),
-        pca_scores=toto_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
-        pca_percent=toto_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
+        pca_scores=to_numbers(pca.iloc[1:, 1:], out_dir / "pca.csv"),
+        pca_percent=to_numbers(pca.iloc[:1, 1:], out_dir / "pca.csv")[0],
         heatmap_genes=list(heatmap["gene_id"]),
         heatmap_symbols=list(heatmap["gene_symbol"]),
         heatmap_samples=list(heatmap.columns[2:]),
@@ -173,7 +173,7 @@ def load_results_table(out_dir: Path) -> pd.DataFrame:
     if tuple(table.columns) != RESULT_COLUMNS:
         raise damaged(path, f"its columns are not {', '.join(RESULT_COLUMNS)}")
     numbers = list(RESULT_COLUMNS[2:])
-    table[numbers] = toto_numbers(table[numbers], path)
+    table[numbers] = to_numbers(table[numbers], path)
     return table
 
 
@@ -219,7 +219,7 @@ def load_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def toto_numbers(table: pd.DataFrame, path: Path) -> Floats:
+def to_numbers(table: pd.DataFrame, path: Path) -> Floats:
     """The table as numbers; DamagedRunError naming `path` when it has text where numbers belong."""
     try:
         return np.asarray(table.to_numpy(dtype=np.float64))
@@ -231,7 +231,7 @@ def _records(quality: pd.DataFrame, path: Path) -> list[dict[str, Any]]:
     for name in (*QUALITY_NUMBERS, "is_outlier"):
         if name not in quality:
             raise damaged(path, f"it has no column {name}")
-    quality[list(QUALITY_NUMBERS)] = toto_numbers(quality[list(QUALITY_NUMBERS)], path)
+    quality[list(QUALITY_NUMBERS)] = to_numbers(quality[list(QUALITY_NUMBERS)], path)
     quality["is_outlier"] = quality["is_outlier"].astype(str) == "True"
     return [{str(name): value for name, value in row.items()} for row in quality.to_dict("records")]
 

@@ -286,7 +286,8 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
     returns   the manifest; its summary is counted anew in results.csv
     raises    DamagedRunError when the outputs are not what a run leaves
     """
-    from desktop.studios.omics.report import headline, write_report
+    from desktop.studios.omics.report import write_report
+    from desktop.studios.omics.report_headline import headline
     from desktop.studios.omics.report_numbers import plain
     from desktop.studios.omics.results import load_json, load_run
 

@@ -240,7 +240,7 @@ def _is_solvable(design: str, samples: SampleTable, contrast: Contrast | None) -
 
     try:
         if contrast is not None:
-            check_design(samples, design, contrast)
+            check_design(samples, design, [contrast])
             return True
         matrix, _, _ = model_matrix(samples, parse_formula(design, samples))
         return bool(rank_of(matrix) == matrix.shape[1] < len(samples.samples))

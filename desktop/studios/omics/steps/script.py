@@ -164,8 +164,7 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         lines.append(f"Data: {_plain(data)}.")
     for factor, levels in plan.keep.items():
         lines.append(f"Samples: only those whose {_plain(factor)} is {', '.join(map(_plain, levels))}.")
-    for contrast in plan.contrasts:
-        lines.append(f"Comparison: {_plain(in_words(contrast, samples))}")
+    lines += [f"Comparison: {_plain(in_words(contrast, samples))}" for contrast in plan.contrasts]
     if plan.contrast is not None:
         compared = {name for contrast in plan.contrasts for name in (*contrast.factors, *contrast.within)}
         others = [name for name in parse_formula(plan.design, samples).names if name not in compared]
