@@ -83,6 +83,9 @@ class LoadedModel(Protocol):
     async def generate_many(self, calls: Sequence[Call]) -> list[tuple[Piece, ...] | Exception]:
         """Write several answers in one batch where the runtime can; one that fails does not fail the others."""
 
+    async def stop_call(self, call_id: str) -> None:
+        """Stop one call of a running `generate_many`: it ends with finish "cancelled", the others are unchanged."""
+
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (N, D) of texts. Raises NotAnEmbeddingModelError."""
 

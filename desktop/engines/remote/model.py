@@ -52,6 +52,7 @@ class RemoteModel:
         self._server, self._departures, self._secret = server, departures, secret
         self._enforcing: wire.Enforcing | None = None  # unknown until the first schema
         self._probing = asyncio.Lock()
+        self._stopped: set[str] = set()  # calls of a running batch that nobody wants any more
 
     def generate(self, call: Call) -> AsyncIterator[Piece]:
         """See the port. A thought comes as an empty piece: a sign of life."""
@@ -87,12 +88,21 @@ class RemoteModel:
 
         async def one(call: Call) -> tuple[Piece, ...] | Exception:
             async with turns:
+                if call.id in self._stopped:
+                    return (Piece("", finish="cancelled"),)
                 try:
                     return (await self._whole(call),)
                 except AppError as error:
                     return error
 
-        return list(await asyncio.gather(*map(one, calls)))
+        try:
+            return list(await asyncio.gather(*map(one, calls)))
+        finally:
+            self._stopped.difference_update(call.id for call in calls)
+
+    async def stop_call(self, call_id: str) -> None:
+        """See the port: a call that has not been sent yet is not sent; one that has been is left to end."""
+        self._stopped.add(call_id)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See the port."""
