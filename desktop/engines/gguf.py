@@ -2,8 +2,8 @@
 
 The high-level `Llama` class is not used: it ends the process on an invalid grammar, on use after close and on a second
 thread, and its defaults (512 tokens, no GPU) are not ours. Here one thread owns everything, every size is explicit, and
-grammars are masks over the logits. Sequence 0 holds the last single call, sequences 1 to 8 a batch. Runs in a model's
-process only.
+grammars are masks over the logits. Sequence 0 holds the last single call, sequences 1 to 8 a batch; they share one
+cache, so that a batched answer equals the single one up to the rounding of sums. Runs in a model's process only.
 """
 
 from __future__ import annotations
