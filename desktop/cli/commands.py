@@ -22,6 +22,8 @@ Accept = Annotated[
     typer.Option("--accept", metavar="CODE", help="Agree to a caution or repair by its code; may be repeated."),
 ]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+TemplateName = Annotated[str, typer.Argument(metavar="NAME", help="The template's name.")]
+Replace = Annotated[bool, typer.Option("--replace", help="In the place of one of that name.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results; made when missing.")]
 
 
@@ -72,6 +74,7 @@ def command_line(house: House) -> Any:
     _add_studio_commands(app, house)
     _add_machine_commands(app, house)
     app.add_typer(_search_commands(house), name="search")
+    app.add_typer(_template_commands(house), name="templates")
     app.add_typer(_jobs_commands(house), name="jobs")
     app.add_typer(_sandbox_commands(house), name="sandbox")
     app.add_typer(_settings_commands(house), name="settings")
@@ -223,6 +226,92 @@ def _add_machine_commands(app: typer.Typer, house: House) -> None:
         from desktop.cli import machine
 
         return machine.check(house, file, as_json=json)
+
+
+def _template_commands(house: House) -> typer.Typer:
+    templates = typer.Typer(
+        help="Plans kept by name, to be used on other data.", no_args_is_help=True, rich_markup_mode=None
+    )
+
+    @templates.command("list")
+    def list_(json: Json = False) -> int:
+        """List the templates."""
+        from desktop.cli import templates as kept
+
+        return kept.list_all(house, as_json=json)
+
+    @templates.command()
+    def save(
+        run: Annotated[str, typer.Argument(metavar="RUN", help="A run id or a results folder.")],
+        name: TemplateName,
+        note: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
+        replace: Replace = False,
+        json: Json = False,
+    ) -> int:
+        """Keep the plan of a finished run as a template."""
+        from desktop.cli import templates as kept
+
+        return kept.save(house, run, name, note, is_replaced=replace, as_json=json)
+
+    @templates.command()
+    def apply(
+        name: Annotated[str, typer.Argument(metavar="NAME", help="A template's name, or a finished run.")],
+        data: Data,
+        samples: Samples = None,
+        answers: Annotated[
+            list[str] | None, typer.Option("--set", help="What does not fit by itself: COLUMN=HERE, COLUMN=LABEL=HERE.")
+        ] = None,
+        isolation: Annotated[
+            IsolationOption, typer.Option("--isolation", help="Where the analysis script runs.")
+        ] = IsolationOption.AUTO,
+        out: Out = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and leave.")] = False,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> int:
+        """Run a template's plan on other data; what does not fit is asked."""
+        from desktop.cli import templates as kept
+
+        wish = kept.ApplyWish(name, data, samples, tuple(answers or ()), isolation.value, out, dry_run)
+        return kept.apply(house, wish, is_agreed=yes, as_json=json)
+
+    @templates.command()
+    def similar(data: Data, samples: Samples = None, yes: Yes = False, json: Json = False) -> int:
+        """Find finished runs of data like these, with why; `templates apply` takes their ids."""
+        from desktop.cli import templates as kept
+
+        return kept.similar(house, data, samples, is_agreed=yes, as_json=json)
+
+    @templates.command()
+    def delete(name: TemplateName, json: Json = False) -> int:
+        """Forget a template."""
+        from desktop.cli import templates as kept
+
+        return kept.delete(house, name, as_json=json)
+
+    @templates.command()
+    def export(
+        name: TemplateName,
+        file: Annotated[Path | None, typer.Argument(help="Printed without it.")] = None,
+        json: Json = False,
+    ) -> int:
+        """Write a template as a YAML file."""
+        from desktop.cli import templates as kept
+
+        return kept.export(house, name, file, as_json=json)
+
+    @templates.command("import")
+    def import_(
+        file: Annotated[Path, typer.Argument(help="A template's YAML file.")],
+        replace: Replace = False,
+        json: Json = False,
+    ) -> int:
+        """Keep a template from a file."""
+        from desktop.cli import templates as kept
+
+        return kept.import_(house, file, is_replaced=replace, as_json=json)
+
+    return templates
 
 
 def _search_commands(house: House) -> typer.Typer:

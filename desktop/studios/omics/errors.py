@@ -108,6 +108,30 @@ class UnknownRunError(InputError):
     code = "omics.unknown_run"
 
 
+class UnknownTemplateError(InputError):
+    """No template of that name."""
+
+    code = "omics.unknown_template"
+
+
+class TemplateExistsError(InputError):
+    """A template of that name is there already."""
+
+    code = "omics.template_exists"
+
+
+class BadTemplateError(InputError):
+    """A file that is no template."""
+
+    code = "omics.bad_template"
+
+
+class TemplateDoesNotFitError(InputError):
+    """Columns or labels of the template have no counterpart in the data; facts name the choices."""
+
+    code = "omics.template_does_not_fit"
+
+
 class UnknownAccessionError(InputError):
     """Not an accession, or the server does not know it, or it is private or withdrawn."""
 

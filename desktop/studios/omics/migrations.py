@@ -26,4 +26,13 @@ def m001_runs(db: sqlite_utils.Database) -> None:
     db.execute("CREATE INDEX omics_runs_by_time ON omics_runs (project, created_s)")
 
 
-omics = (("m001_runs", m001_runs),)
+def m002_templates(db: sqlite_utils.Database) -> None:
+    """Plans kept as templates. `template` is JSON; names differ in more than case."""
+    db.execute(
+        """CREATE TABLE omics_templates (
+            name TEXT PRIMARY KEY COLLATE NOCASE, template TEXT NOT NULL, created_s REAL NOT NULL
+        ) STRICT"""
+    )
+
+
+omics = (("m001_runs", m001_runs), ("m002_templates", m002_templates))

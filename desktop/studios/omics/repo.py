@@ -1,4 +1,4 @@
-"""The table of finished runs: the only code that knows it. Files are not touched here."""
+"""The tables of finished runs and of templates: the only code that knows them. Files are not touched here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from desktop.core.ports import Store
+from desktop.studios.omics.template_schema import PlanTemplate
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -85,3 +86,27 @@ def read_runs(
 
 def _run(row: dict[str, Any]) -> RunRow:
     return RunRow(**(row | {"summary": json.loads(row["summary"]), "hashes": json.loads(row["hashes"])}))
+
+
+# ---- templates ------------------------------------------------------------------------------------------------------
+
+
+def write_template(db: sqlite_utils.Database, template: PlanTemplate, created_s: float) -> None:
+    """Keep a template, in the place of one of that name."""
+    db.execute(
+        "INSERT INTO omics_templates VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET name = excluded.name, "
+        "template = excluded.template, created_s = excluded.created_s",
+        [template.name, template.model_dump_json(), created_s],
+    )
+
+
+def write_template_gone(db: sqlite_utils.Database, name: str) -> int:
+    """Forget a template; returns how many went."""
+    return db.execute("DELETE FROM omics_templates WHERE name = ?", [name]).rowcount
+
+
+def read_templates(store: Store, name: str | None = None) -> list[PlanTemplate]:
+    """All templates by name, or the one of that name."""
+    where, values = ("WHERE name = ?", [name]) if name is not None else ("", [])
+    rows = store.read(f"SELECT template FROM omics_templates {where} ORDER BY name COLLATE NOCASE", values)
+    return [PlanTemplate.model_validate_json(row["template"]) for row in rows]
