@@ -15,6 +15,24 @@ class DuplicateIdError(InputError):
     code = "omics.duplicate_ids"
 
 
+class BadGeneSetsError(InputError):
+    """A file of gene sets that is empty, damaged, not in the GMT form, or has sets twice."""
+
+    code = "omics.bad_gene_sets"
+
+
+class GeneSetsDoNotFitError(InputError):
+    """The genes of the person's own sets are not those of the table; facts say what both look like."""
+
+    code = "omics.gene_sets_do_not_fit"
+
+
+class UnknownGeneSetsError(InputError):
+    """A plan names gene sets that are not in the person's folder, or were changed there."""
+
+    code = "omics.unknown_gene_sets"
+
+
 class NotCountsError(InputError):
     """Negative, fractional, log-scaled, TPM or FPKM values where raw counts are needed."""
 

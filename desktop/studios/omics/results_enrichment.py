@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop.studios.omics.gene_sets import GENE_MAP, GENE_SETS
-from desktop.studios.omics.results import damaged, load_results_table, load_table, to_numbers
+from desktop.studios.omics.results import damaged, load_json, load_results_table, load_table, to_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,9 @@ def load_members(out_dir: Path) -> SetMembers:
         sets = read_gene_sets(out_dir / GENE_SETS, gene_map)
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise damaged(out_dir / GENE_SETS, "it and the map of genes are no gene sets") from error
-    pairs, column = tested_pairs(results, gene_map, sets)
+    told = load_json(out_dir / "summary.json").get("enrichment")
+    one_each = isinstance(told, dict) and told.get("one_each") is True
+    pairs, column = tested_pairs(results, gene_map, sets, one_each=one_each)
     row_of: Integers = np.full(len(sets.genes), -1, dtype=np.int64)
     stat: Floats = np.full(len(sets.genes), np.nan)
     by_reads = most_read_last(pairs)

@@ -201,6 +201,13 @@ class Inspection(_Schema):
     warnings: list[Caution] = Field(default_factory=list)
 
 
+class OwnGeneSets(_Schema):
+    """A GMT file in the person's folder of gene sets, named exactly."""
+
+    name: str  # of the file there; also what its sets are called as a collection
+    sha256: str  # of the file as it was added
+
+
 class Plan(_Schema):
     """The typed plan a question became: shown, editable, stored as plan.json."""
 
@@ -214,6 +221,7 @@ class Plan(_Schema):
     alpha: float = Field(0.05, gt=0, lt=1)
     lfc_threshold: float = Field(0.0, ge=0)  # |log2 fold change| tested against; 0 is the ordinary test
     min_total_count: int = Field(0, ge=0)  # genes with fewer reads over all samples are not tested
+    gene_sets: list[OwnGeneSets] = Field(default_factory=list)  # tested beside the bundled ones, where those fit
     keep: dict[str, list[str]] = Field(default_factory=dict)  # factor → levels kept; empty keeps every sample
     n_top_genes: int = Field(500, ge=2)  # PCA: most variable genes
     n_heatmap_genes: int = Field(50, ge=2)
@@ -246,6 +254,7 @@ class AnalysisParams(_Schema):
     contrast: Contrast | None = None
     alpha: float | None = Field(default=None, gt=0, lt=1)
     lfc_threshold: float | None = Field(default=None, ge=0)
+    gene_sets: list[Path] = Field(default_factory=list)  # GMT files: added to the person's folder and to the plan
     isolation: IsolationWish = "auto"
     out_dir: Path | None = None
     allow_net: bool = False

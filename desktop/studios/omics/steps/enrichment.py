@@ -2,7 +2,7 @@
 
 Two questions, one population. Over-representation asks whether the called genes (up, down, both) are more often in a
 set than other tested genes are; the ranked test asks whether a set's genes lie together at an end of the list of all
-tested genes ordered by their test statistic. Genes here are Entrez genes: the map from the table's own identifiers and
+tested genes ordered by their test statistic. Genes here are what `gene_map` calls them (Entrez ids for human data): the map from the table's own identifiers and
 the sets are read from two files that travel with the script. `script.py` copies this file into every script, so it
 imports nothing of Benchtop. Not a source of gene sets, and it maps no identifier itself.
 """
@@ -48,10 +48,10 @@ class GeneSets:
 def read_gene_sets(path: Path, gene_map: pd.DataFrame) -> GeneSets:
     """The sets of a gzipped GMT file (id, "COLLECTION name", genes), with the genes of `gene_map` as their population.
 
-    gene_map   gene_id, entrez, symbol, collections ("BP CC"): one row for each pair of identifier and Entrez gene
+    gene_map   gene_id, gene, symbol, collections ("BP CC"): one row for each pair of identifier and gene
     """
-    once = gene_map.drop_duplicates("entrez")
-    genes = once["entrez"].to_numpy(dtype=str)
+    once = gene_map.drop_duplicates("gene")
+    genes = once["gene"].to_numpy(dtype=str)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file]
     column = pd.Index(genes).get_indexer(pd.Index([gene for row in rows for gene in row[2:]], dtype=object))
@@ -195,12 +195,21 @@ def tail_probability(tail: Matrix, score: Matrix) -> tuple[Matrix, Integers]:
     return np.where(beyond >= 10, counted, np.clip(drawn_out, MIN_P, counted)), beyond
 
 
-def tested_pairs(results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets) -> tuple[pd.DataFrame, Integers]:
-    """The rows of `results` with a p value beside each gene they lead to, and that gene's column in the sets."""
+def tested_pairs(
+    results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets, *, one_each: bool = False
+) -> tuple[pd.DataFrame, Integers]:
+    """The rows of `results` with a p value beside each gene they lead to, and that gene's column in the sets.
+
+    one_each   as for probes: one that leads to several genes is left out, and of a gene's others the one with the
+               highest average stands for it
+    """
     tested = results[results["pvalue"].notna()]
-    pairs = gene_map[["gene_id", "entrez"]].merge(tested, on="gene_id")
+    pairs = gene_map[["gene_id", "gene"]].merge(tested, on="gene_id")
+    if one_each:
+        pairs = pairs[~pairs["gene_id"].duplicated(keep=False)]
+        pairs = pairs.iloc[most_read_last(pairs)].drop_duplicates("gene", keep="last").sort_index()
     column_of = pd.Series(np.arange(len(sets.genes)), index=sets.genes)
-    return pairs, column_of.reindex(pairs["entrez"]).to_numpy(dtype=np.int64)
+    return pairs, column_of.reindex(pairs["gene"]).to_numpy(dtype=np.int64)
 
 
 def most_read_last(pairs: pd.DataFrame) -> Integers:
@@ -293,18 +302,20 @@ def representatives(hits: list[Integers]) -> Integers:
 
 
 def find_enriched(
-    results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets, alpha: float
+    results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets, alpha: float, *, one_each: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], dict[str, Any]]:
     """Both tests on a table of results.
 
     results   one row an identifier: gene_id, base_mean, log2_fold_change, stat, pvalue, padj
     returns   over-representation and ranked table as they are written; the counts for the summary; the top sets'
               running scores for the figure. The universe is the genes with a p value. An identifier counts for every
-              Entrez gene it maps to; a gene counts as called if any of its identifiers is; its rank is that of the
-              identifier with the most reads.
+              gene it leads to; a gene counts as called if any of its identifiers is; its rank is that of the
+              identifier with the most reads. With `one_each` (probes) see `tested_pairs`.
     """
     tested = results[results["pvalue"].notna()]
-    pairs, column = tested_pairs(results, gene_map, sets)
+    pairs, column = tested_pairs(results, gene_map, sets, one_each=one_each)
+    to_one = gene_map["gene_id"].isin(tested["gene_id"])
+    n_genes_of = gene_map.loc[to_one, "gene_id"].value_counts()
     universe = np.zeros(len(sets.genes), dtype=bool)
     universe[column] = True
     is_called = (pairs["padj"] < alpha).to_numpy()
@@ -317,8 +328,10 @@ def find_enriched(
     annotated = {name: int((universe & held).sum()) for name, held in sets.is_annotated.items()}
     counts: dict[str, Any] = {
         "n_ids_tested": len(tested),
-        "n_ids_mapped": int(pairs["gene_id"].nunique()),
-        "n_ids_to_several": int((pairs["gene_id"].value_counts() > 1).sum()),
+        "n_ids_mapped": len(n_genes_of),
+        "n_ids_to_several": int((n_genes_of > 1).sum()),
+        "n_ids_used": int(pairs["gene_id"].nunique()),
+        "one_each": one_each,
         "n_universe": int(universe.sum()),
         "n_annotated": annotated,
         "study": {},
@@ -326,8 +339,8 @@ def find_enriched(
         "n_significant": {},
         "n_representative": {},
     }
-    once = gene_map.drop_duplicates("entrez")
-    labels = np.where(once["symbol"] != "", once["symbol"], once["entrez"]).astype(str)
+    once = gene_map.drop_duplicates("gene")
+    labels = np.where(once["symbol"] != "", once["symbol"], once["gene"]).astype(str)
     tables = []
     for direction, (pairs_called, ids_called) in called.items():
         study = np.zeros(len(universe), dtype=bool)

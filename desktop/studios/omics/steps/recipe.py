@@ -89,7 +89,8 @@ DONOR: str = ""  # factor held against the samples' likeness, after taking off w
 SWAP_CELLS: list[str] = []
 N_TOP_GENES: int = 500  # principal components: most variable genes
 N_HEATMAP_GENES: int = 50
-GENE_SETS: str = ""  # release of the sets in gene_sets.gmt.gz; empty: none are tested
+GENE_SETS: str = ""  # what the sets in gene_sets.gmt.gz are; empty: none are tested
+OWN_GENE_SETS: list[dict[str, object]] = []  # files of the person's among them, and what was found of each
 NO_GENE_SETS: str = ""  # why none are tested
 # End of the plan
 
