@@ -31,6 +31,7 @@ class Wish:
     contrast: str | None = None
     alpha: float | None = None
     lfc: float | None = None
+    gene_sets: tuple[Path, ...] = ()
     isolation: str = "auto"
     out: Path | None = None
     accept: tuple[str, ...] = ()
@@ -131,6 +132,7 @@ def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
         "contrast": _contrast(wish.contrast) if wish.contrast else None,
         "alpha": wish.alpha,
         "lfc_threshold": wish.lfc,
+        "gene_sets": [str(path.expanduser().absolute()) for path in wish.gene_sets],
         "isolation": wish.isolation,
         "out_dir": str(wish.out.absolute()) if wish.out else None,
         "allow_net": allow_net,

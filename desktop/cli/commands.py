@@ -91,6 +91,9 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
         contrast: Annotated[str | None, typer.Option("--contrast", help="FACTOR,TREATED,CONTROL.")] = None,
         alpha: Annotated[float | None, typer.Option("--alpha", help="Adjusted p-value of a finding [0.05].")] = None,
         lfc: Annotated[float | None, typer.Option("--lfc", help="log2 fold change tested against [0].")] = None,
+        gene_sets: Annotated[
+            list[Path] | None, typer.Option("--gene-sets", help="A GMT file to test as well; may be given again.")
+        ] = None,
         isolation: Annotated[
             IsolationOption, typer.Option("--isolation", help="Where the analysis script runs.")
         ] = IsolationOption.AUTO,
@@ -110,6 +113,7 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
             contrast=contrast,
             alpha=alpha,
             lfc=lfc,
+            gene_sets=tuple(gene_sets or ()),
             isolation=isolation.value,
             out=out,
             accept=tuple(accept or ()),

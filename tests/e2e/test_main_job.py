@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from desktop.app import build
@@ -334,6 +336,9 @@ def test_cancel_leaves_nothing(bench: Workbench, small: dict[str, str], tmp_path
             "omics.unknown_level",
             id="plan keeps a level that is not there",
         ),
+        pytest.param(
+            {"question": "drug against control", "gene_sets": [__file__]}, "omics.bad_gene_sets", id="no gene sets"
+        ),
     ],
 )
 def test_bad_input_is_told_before_anything_runs(
@@ -344,6 +349,36 @@ def test_bad_input_is_told_before_anything_runs(
     assert job.error.code == code, job.error
     assert job.error.hint
     assert leftovers(bench) == []
+
+
+def test_gene_sets_of_ones_own_go_through_plan_script_and_report(
+    bench: Workbench, small: dict[str, str], tmp_path: Path
+) -> None:
+    genes = [f"gene{k:04d}" for k in range(400)]
+    lines = [["PLANTED", "na", *genes[:40], "unknown"], *(["R", "na", *genes[k : k + 40]] for k in range(100, 360, 20))]
+    for k, line in enumerate(lines[1:]):
+        line[0] = f"SET_{k}"
+    (tmp_path / "mine.gmt").write_text("".join("\t".join(line) + "\n" for line in lines))
+    asked = {"question": "Which genes change with the drug?", "isolation": "process"}
+    job = run(bench, **small, **asked, gene_sets=[str(tmp_path / "mine.gmt")])
+    assert job.result is not None, job.error
+    out = Path(job.result["out_dir"])
+    kept = bench.paths.home / "gene_sets" / "mine.gmt.gz"
+    assert kept.is_file()
+    sha256 = hashlib.sha256((tmp_path / "mine.gmt").read_bytes()).hexdigest()
+    assert job.result["plan"]["gene_sets"] == [{"name": "mine", "sha256": sha256}]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["own_gene_sets"][0] | {"n_ids": 0} == {
+        "name": "mine", "file": "mine.gmt", "sha256": sha256, "n_sets": 14, "n_sets_here": 14, "n_ids": 0,
+        "n_ids_here": manifest["own_gene_sets"][0]["n_ids"] - 1,
+    }  # fmt: skip
+    first = pd.read_csv(out / "enrichment.csv").iloc[0]
+    assert (first["set_id"], first["direction"], first["universe_size"]) == ("PLANTED", "up", 400)
+    assert sha256 in (out / "report.md").read_text()
+    again = run(bench, data=str(out), stored_run=str(out), isolation="process")
+    assert again.result is not None, again.error
+    same = Path(again.result["out_dir"]) / "enrichment.csv"
+    assert same.read_bytes() == (out / "enrichment.csv").read_bytes()
 
 
 def test_a_blocking_caution_waits_for_a_person(bench: Workbench, small: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ def test_calls_agree_with_r(shared_data: Path, tmp_path: Path) -> None:
     plan = plan_for(AnalysisParams(data=found.source, question=question), found)
     assert (plan.design, plan.reduced) == ("~ replicate + condition", "~ replicate")
     assert str(plan.contrast) == "condition: cond3 vs cond1"
-    script, _ = write_inputs(found, plan, tmp_path)
+    script, _ = write_inputs(found, plan, tmp_path, tmp_path / "own")
     (tmp_path / "analysis.py").write_bytes(script)
     (tmp_path / "out").mkdir()
     done = subprocess.run(

@@ -33,7 +33,8 @@ _HUMAN = ("homo sapiens", "human", "9606")
 
 @dataclass(frozen=True, slots=True)
 class SetsWritten:
-    """What travels with the script: `title` names the sets; or `skipped` says why there is nothing.
+    """What travels with the script: `title` names the sets, "" when there are none; `skipped` why not, or why not the
+    bundled ones.
 
     own   what was found of each file of the person's: name, file, sha256, n_sets, n_sets_here, n_ids, n_ids_here
     """
@@ -121,7 +122,8 @@ def write_gene_sets(
     """Write `gene_map.csv.gz` and `gene_sets.gmt.gz` for the genes that may be tested, if any sets fit them.
 
     has_values   (G,) genes that may be tested
-    own          files of the person's, tested beside the bundled sets
+    own          files of the person's, tested beside the bundled sets; their population is what those tell of and they
+                 name, or every gene of the table where the bundled ones do not fit
     raises       GeneSetsDoNotFitError when none of a file's sets has enough genes of the table
     """
     at = [int(k) for k in np.flatnonzero(has_values)]
@@ -133,17 +135,20 @@ def write_gene_sets(
     titles = [] if not lines else [_bundled_title()]
     told = []
     taken = {line.split("\t", 1)[0] for line in lines}
+    known = dict.fromkeys(said) or dict.fromkeys(genes.names)  # a file of sets does not say what it leaves out
     for kept, sets in own:
-        written, facts = _own(genes, kept, sets, id_type, said)
+        written, facts = _own(genes, kept, sets, id_type)
         lines += [f"{kept.name}:{line}" if line.split("\t", 1)[0] in taken else line for line in written]
         taken |= {line.split("\t", 1)[0] for line in written}
         titles.append(f"{kept.name} ({facts['n_sets_here']:,} sets of the file {kept.file})")
         told.append(facts)
+        for gene in known | dict.fromkeys(gene for line in written for gene in line.split("\t")[2:]):
+            said.setdefault(gene, []).append(kept.name)
     if not lines:
         return SetsWritten(skipped=f"no gene set has {MIN_GENES} or more of the genes in this table")
     _write_map(folder / GENE_MAP, genes, said)
     _write_gzip(folder / GENE_SETS, "\n".join(lines) + "\n")
-    return SetsWritten(title="; ".join(titles), own=told)
+    return SetsWritten("; ".join(titles), genes.not_human, told)
 
 
 def _bundled_title() -> str:
@@ -170,14 +175,12 @@ def _bundled(genes: TableGenes, said: dict[str, list[str]]) -> Iterator[str]:
             said.setdefault(str(entrez[row]), []).append(collection)
 
 
-def _own(
-    genes: TableGenes, kept: KeptSets, sets: list[GmtSet], id_type: IdType, said: dict[str, list[str]]
-) -> tuple[list[str], dict[str, Any]]:
+def _own(genes: TableGenes, kept: KeptSets, sets: list[GmtSet], id_type: IdType) -> tuple[list[str], dict[str, Any]]:
     """The lines of a person's sets that fit, and what was found of the file."""
     names = list(dict.fromkeys(gene for one in sets for gene in one.genes))
     kind: IdType = kept.id_type  # type: ignore[assignment]
     meant = dict(zip(names, genes.meant_by(names, kind), strict=True))
-    lines, annotated = [], dict.fromkeys(gene for found in meant.values() for gene in found)
+    lines = []
     for one in sets:
         here = dict.fromkeys(gene for name in one.genes for gene in meant[name])
         if MIN_GENES <= len(here) <= MAX_GENES:
@@ -190,15 +193,13 @@ def _own(
             f"{len(names):,} identifiers are there.",
             hint=(
                 f"The file's genes look like {looks.get(kind, f'{kind} identifiers')}, the table's like "
-                f"{looks.get(id_type, f'{id_type} identifiers')}. Use sets with the table's kind of identifiers, or add a "
-                "column of symbols to the table."
+                f"{looks.get(id_type, f'{id_type} identifiers')}. Use sets with the table's kind of identifiers, or "
+                "add a column of symbols to the table."
             ),
             file=kept.file,
             sets=kind,
             table=id_type,
         )
-    for gene in annotated:
-        said.setdefault(gene, []).append(kept.name)
     facts = {"name": kept.name, "file": kept.file, "sha256": kept.sha256, "n_sets": len(sets)}
     return lines, facts | {"n_sets_here": len(lines), "n_ids": len(names), "n_ids_here": n_here}
 

@@ -82,7 +82,9 @@ def _text(data: bytes, file: str) -> str:
             )
         text = data.decode("utf-8-sig")
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise BadGeneSetsError(f"{file} is damaged: it cannot be unpacked.", hint="Fetch it again.", file=file) from error
+        raise BadGeneSetsError(
+            f"{file} is damaged: it cannot be unpacked.", hint="Fetch it again.", file=file
+        ) from error
     except UnicodeDecodeError as error:
         raise BadGeneSetsError(f"{file} is not text.", hint=_HINT, file=file) from error
     if "\x00" in text:

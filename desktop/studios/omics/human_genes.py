@@ -63,8 +63,8 @@ def map_genes(
     """For every identifier the rows of its genes in `human_genes`, and how: "ensembl", "entrez", "symbol", "alias", "".
 
     An Ensembl id loses its version; one that means several Entrez genes keeps them all. Where an identifier is not
-    known the symbol beside it is tried, or all of "A /// B". A symbol in use means that gene; an older name counts if it
-    means only one.
+    known the symbol beside it is tried, or all of "A /// B". A symbol in use means that gene; an older name counts if
+    it means only one.
     """
     genes = human_genes()
     rows: list[list[int]] = []

@@ -39,7 +39,7 @@ class KeptSets:
 
 
 def add_gene_sets(folder: Path, path: Path, now_s: float) -> KeptSets:
-    """Keep a copy of a GMT file; a file that is there already is only named. Another one of the same name gets a number.
+    """Keep a copy of a GMT file; one that is there is only named. Another one of the same name gets a number.
 
     raises   BadGeneSetsError
     """
@@ -81,7 +81,7 @@ def list_gene_sets(folder: Path) -> list[KeptSets]:
             continue
         if path.with_suffix(".gmt.gz").is_file() and one.name == path.stem:
             found.append(one)
-    return found
+    return sorted(found, key=lambda one: one.name)
 
 
 def remove_gene_sets(folder: Path, name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from desktop.core.ports import JobContext, Limits, RunOutcome, Verdict
 from desktop.studios.omics import repo, run_parts
 from desktop.studios.omics.errors import AnalysisFailedError, DamagedRunError
+from desktop.studios.omics.own_gene_sets import FOLDER as OWN_SETS
 from desktop.studios.omics.recovery import Attempt, with_repairs
 from desktop.studios.omics.results import load_json
 from desktop.studios.omics.run_folder import RunFolder, disk_error, open_run_folder
@@ -117,9 +118,12 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
                 found = found.model_copy(update={"samples": params.sample_table})
             attempt.inspection = found
         inspection = attempt.inspection
+        own_sets = ctx.paths.home / OWN_SETS
+        own = await ctx.io(run_parts.add_own_sets, params, own_sets, ctx.clock.now_s())
     hashes = {Path(file.path).name: file.sha256 for file in inspection.files if file.chosen}
     with clock.step("Plan", upto=0.25):
-        plan = attempt.plan = await ctx.cpu(run_parts.plan_for, params, inspection)
+        plan = await ctx.cpu(run_parts.plan_for, params, inspection)
+        plan = attempt.plan = plan.model_copy(update={"gene_sets": own})
         is_confirmed = params.plan is not None
         found_cautions = [*inspection.warnings, *plan.warnings]
         agreed = await answered(ctx, found_cautions, params.accept, is_confirmed=is_confirmed)
@@ -127,7 +131,7 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
         said = f"{plan.kind}, design {plan.design}, contrast {plan.contrast}" if plan.contrast else plan.kind
         await ctx.decide(f"analyse: {said}", by=by, because=plan.question or "a plan was given", inputs=hashes)
     with clock.step("Write the script", upto=0.32):
-        script, done = await ctx.cpu(run_parts.write_inputs, inspection, plan, folder.inputs)
+        script, done = await ctx.cpu(run_parts.write_inputs, inspection, plan, folder.inputs, own_sets)
     texts = [caution.text for caution in (*found_cautions, *done) if not caution.blocks]
     return Prepared(
         script=script,

@@ -114,14 +114,14 @@ class GeneSetView:
     members: SetMembers | None = None
 
 
-def load_gene_sets(out_dir: Path) -> GeneSetView:
-    """A finished run's gene sets for the window; DamagedRunError when the folder is not whole. For a child process."""
+def load_gene_sets(out_dir: Path, number: int = 0) -> GeneSetView:
+    """The gene sets of one contrast of a finished run; DamagedRunError when it is not whole. For a child process."""
     from desktop.studios.omics.report_enrichment import enrichment_part
     from desktop.studios.omics.report_numbers import plain
     from desktop.studios.omics.results import load_run
     from desktop.studios.omics.results_enrichment import load_enrichment, load_members
 
-    view = load_run(out_dir)
+    view = load_run(out_dir, number)
     part = enrichment_part(view)
     if part is None or part.skipped:
         return GeneSetView(skipped=part.skipped if part else "this run did not look for any")
@@ -129,8 +129,8 @@ def load_gene_sets(out_dir: Path) -> GeneSetView:
         provenance=part.gene_sets,
         notes=tuple(plain(sentence) for sentence in part.sentences),
         alpha=view.plan.alpha,
-        tables=load_enrichment(out_dir),
-        members=load_members(out_dir),
+        tables=load_enrichment(out_dir / view.folder),
+        members=load_members(out_dir, out_dir / view.folder),
     )
 
 

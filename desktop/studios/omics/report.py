@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from desktop.core.paths import resources_dir
 from desktop.studios.omics.report_contrasts import contrast_part, other_parts, overlap_rows
-from desktop.studios.omics.report_enrichment import CITATIONS as ENRICHMENT_CITATIONS
+from desktop.studios.omics.report_enrichment import enrichment_citations
 from desktop.studios.omics.report_headline import headline, percent_of
 from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain
 from desktop.studios.omics.report_words import KINDS, REASONS, citations, methods, notes
@@ -32,7 +32,6 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
     answer = headline(view)
     first, others = contrast_part(view), other_parts(view)
     enrichment = first.enrichment
-    has_sets = enrichment is not None and not enrichment.skipped
     content = {
         "view": view,
         "plan": view.plan,
@@ -50,7 +49,7 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "loadings": loading_rows(view),
         "enrichment": enrichment,
         "methods": methods(view.plan, view.summary, view.samples) + (enrichment.methods if enrichment else ""),
-        "citations": (*citations(view.plan), *(ENRICHMENT_CITATIONS if has_sets else ())),
+        "citations": (*citations(view.plan), *enrichment_citations(enrichment)),
         "notes": notes(view.summary),
         "reasons": REASONS,
         "files": view.manifest.get("files", {}),

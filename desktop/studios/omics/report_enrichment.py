@@ -17,7 +17,7 @@ from desktop.studios.omics.results_enrichment import load_enrichment
 N_TOP_SETS = 10
 N_SHOWN_GENES = 8
 COLLECTIONS = {"BP": "biological process", "MF": "molecular function", "CC": "cellular component"}
-CITATIONS = (
+GO_CITATIONS = (
     (
         "Ashburner M et al. Gene Ontology: tool for the unification of biology. Nature Genetics 25:25-29 (2000).",
         "10.1038/75556",
@@ -26,6 +26,8 @@ CITATIONS = (
         "The Gene Ontology Consortium. The Gene Ontology resource. Nucleic Acids Research 49:D325-D334 (2021).",
         "10.1093/nar/gkaa1113",
     ),
+)
+CITATIONS = (
     (
         (
             "Subramanian A et al. Gene set enrichment analysis: a knowledge-based approach for interpreting "
@@ -45,6 +47,7 @@ class EnrichmentPart:
     sentences: list[Sentence] = field(default_factory=list)
     tables: list[tuple[str, str, str, list[dict[str, Any]]]] = field(default_factory=list)
     methods: str = ""
+    is_bundled: bool = True
 
 
 def enrichment_part(view: RunView) -> EnrichmentPart | None:
@@ -68,14 +71,27 @@ def enrichment_part(view: RunView) -> EnrichmentPart | None:
         sentences=_sentences(found, view.plan.alpha),
         tables=[table for table in shown if table[3]],
         methods=_methods(found),
+        is_bundled=is_bundled(found),
     )
+
+
+def enrichment_citations(part: EnrichmentPart | None) -> tuple[tuple[str, str], ...]:
+    """What the part rests on; nothing for a run without gene sets."""
+    if part is None or part.skipped:
+        return ()
+    return (*(GO_CITATIONS if part.is_bundled else ()), *CITATIONS)
+
+
+def is_bundled(found: dict[str, Any]) -> bool:
+    """Whether the bundled Gene Ontology was among the sets, and so genes are human ones."""
+    return bool(set(COLLECTIONS) & set(found["n_annotated"]))
 
 
 def _sentences(found: dict[str, Any], alpha: float) -> list[Sentence]:
     def said(*path: str) -> Number:
         value: Any = found
         for step in path:
-            value = value[step]
+            value = value[int(step) if isinstance(value, list) else step]
         return Number(f"{value:,}", "summary.json", "json:/enrichment/" + "/".join(path))
 
     universe: Sentence = [
@@ -85,13 +101,37 @@ def _sentences(found: dict[str, Any], alpha: float) -> list[Sentence]:
         said("n_ids_mapped"),
         " lead to ",
         said("n_universe"),
-        " human genes (Entrez); ",
+        " human genes (Entrez); " if is_bundled(found) else " genes; ",
         said("n_ids_to_several"),
-        " identifiers lead to more than one and count for each. The ontologies say something about ",
+        " identifiers lead to more than one ",
+        *(
+            [
+                "and are left out; of several identifiers of a gene the one with the highest average stands for it; ",
+                said("n_ids_used"),
+                " are used. ",
+            ]
+            if found.get("one_each")
+            else ["and count for each. "]
+        ),
+        "The collections say something about ",
     ]
     for k, name in enumerate(found["n_annotated"]):
         universe += [", " if k else "", said("n_annotated", name), f" ({COLLECTIONS.get(name, name)})"]
     sentences = [[*universe, " of them; only these are counted."]]
+    for k, own in enumerate(found.get("own", [])):
+        sentences.append(
+            [
+                f"Sets of the file {own['file']} ({own['name']}): ",
+                said("own", str(k), "n_ids_here"),
+                " of its ",
+                said("own", str(k), "n_ids"),
+                " identifiers are genes of this table; ",
+                said("own", str(k), "n_sets_here"),
+                " of its ",
+                said("own", str(k), "n_sets"),
+                f" sets have enough of them. SHA-256 {own['sha256']}.",
+            ]
+        )
     for direction in ("up", "down"):
         study: Sentence = [f"Called {direction}: ", said("study", direction, "n_ids"), " identifiers, of which "]
         study += [
@@ -107,6 +147,8 @@ def _sentences(found: dict[str, Any], alpha: float) -> list[Sentence]:
                 f" ({COLLECTIONS.get(name, name)})",
             ]
         sentences.append([*study, " are annotated and take part."])
+    if found.get("left_out"):
+        sentences.append([f"The Gene Ontology that comes with Benchtop was left out: {found['left_out']}."])
     called = f"padj < {alpha!r}"
     counts: Sentence = []
     for k, direction in enumerate(("up", "down", "both")):
@@ -151,13 +193,20 @@ def _rows(side: pd.DataFrame, alpha: float, effect: str, hits: str, key: str) ->
 
 def _methods(found: dict[str, Any]) -> str:
     return (
-        f" Gene sets: {found['gene_sets']}; a gene counts for a term and all above it (is a, part of, regulates). "
-        "Over-representation: one-sided hypergeometric test of the called genes, up, down and together, among all "
-        "genes with a p value that the ontology annotates; sets with 10 to 500 of these. Ranked: weighted running "
-        "score (exponent 1; Subramanian et al. 2005) of the annotated genes by their Wald statistic, of each gene's "
-        f"identifiers the one with the most reads, against {found['n_permutations']:,} random gene sets of the same "
+        f" Gene sets: {found['gene_sets']}"
+        + ("; a gene counts for a term and all above it (is a, part of, regulates)" if is_bundled(found) else "")
+        + (
+            ". Identifiers that lead to several genes were left out; of several identifiers of a gene the one with the "
+            "highest average value stood for it"
+            if found.get("one_each")
+            else ""
+        )
+        + ". Over-representation: one-sided hypergeometric test of the called genes, up, down and together, among all "
+        "genes with a p value that the collection annotates; sets with 10 to 500 of these. Ranked: weighted running "
+        "score (exponent 1; Subramanian et al. 2005) of the annotated genes by their test statistic, of each gene's "
+        f"identifiers the one with the highest average, against {found['n_permutations']:,} random gene sets of that "
         f"size (above 40 genes of a size within 2.5 %, scaled; seed {found['seed']}); where fewer than 10 of these lie "
         "as far out, p is extrapolated from their tail and never below 1e-10. p values adjusted by Benjamini and "
-        "Hochberg within each ontology and direction. Sets whose hits overlap (Jaccard at least 0.5) are represented "
+        "Hochberg within each collection and direction. Sets whose hits overlap (Jaccard at least 0.5) are represented "
         "by the one with the smallest p."
     )

@@ -64,14 +64,17 @@ def load_enrichment(out_dir: Path) -> Enrichment:
     return Enrichment(overlap, ranked)
 
 
-def load_members(out_dir: Path) -> SetMembers:
-    """The genes of the sets that were tested, as rows of results.csv. DamagedRunError as `load_enrichment`."""
+def load_members(out_dir: Path, contrast_dir: Path) -> SetMembers:
+    """The genes of the sets that were tested, as rows of results.csv. DamagedRunError as `load_enrichment`.
+
+    contrast_dir   where the contrast's own tables lie: `out_dir` itself for the first one
+    """
     import pandas as pd
     from scipy.sparse import csr_matrix
 
-    from desktop.studios.omics.steps.enrichment import most_read_last, ranking, read_gene_sets, tested_pairs
+    from desktop.studios.omics.steps.enrichment import most_read_last, pairs_of_tested, ranking, read_gene_sets
 
-    results = load_results_table(out_dir)
+    results = load_results_table(contrast_dir)
     results["row"] = np.arange(len(results))
     for name in (GENE_MAP, GENE_SETS):
         if not (out_dir / name).is_file():
@@ -81,9 +84,9 @@ def load_members(out_dir: Path) -> SetMembers:
         sets = read_gene_sets(out_dir / GENE_SETS, gene_map)
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise damaged(out_dir / GENE_SETS, "it and the map of genes are no gene sets") from error
-    told = load_json(out_dir / "summary.json").get("enrichment")
+    told = load_json(contrast_dir / "summary.json").get("enrichment")
     one_each = isinstance(told, dict) and told.get("one_each") is True
-    pairs, column = tested_pairs(results, gene_map, sets, one_each=one_each)
+    pairs, column = pairs_of_tested(results, gene_map, sets, one_each=one_each)
     row_of: Integers = np.full(len(sets.genes), -1, dtype=np.int64)
     stat: Floats = np.full(len(sets.genes), np.nan)
     by_reads = most_read_last(pairs)

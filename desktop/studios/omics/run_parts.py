@@ -29,12 +29,14 @@ from desktop.studios.omics.errors import (
     UnknownLevelError,
 )
 from desktop.studios.omics.gene_sets import GENE_MAP, GENE_SETS, SetsWritten, write_gene_sets
+from desktop.studios.omics.own_gene_sets import add_gene_sets, load_own_sets
 from desktop.studios.omics.run_folder import RunFolder, file_hashes, write_json
 from desktop.studios.omics.schema import (
     AnalysisParams,
     Caution,
     CompareResult,
     Inspection,
+    OwnGeneSets,
     Plan,
     Reason,
     RunIsolation,
@@ -166,15 +168,31 @@ def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
     return subset_samples(samples, plan.keep)
 
 
-def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[bytes, list[Caution]]:
-    """Write the values, samples and, for human genes, gene sets into `folder`; returns the script and what was done.
+def add_own_sets(params: AnalysisParams, folder: Path, now_s: float) -> list[OwnGeneSets]:
+    """The gene sets of the plan and of the files given, these added to the person's folder.
 
+    raises   BadGeneSetsError, UnknownGeneSetsError
+    """
+    wanted = list(params.plan.gene_sets) if params.plan else []
+    for one in wanted:
+        load_own_sets(folder, one)
+    wanted += [add_gene_sets(folder, path.expanduser(), now_s).reference for path in params.gene_sets]
+    return list({one.sha256: one for one in wanted}.values())
+
+
+def write_inputs(inspection: Inspection, plan: Plan, folder: Path, own_sets: Path) -> tuple[bytes, list[Caution]]:
+    """Write the values, samples and gene sets into `folder`; returns the script and what was done.
+
+    own_sets   the folder of the person's gene sets
     raises   NotCountsError, AllZeroError, NoCommonGenesError
     """
     from desktop.studios.omics.sources.dataset import load_matrix
 
     matrix = load_matrix(inspection)
     cautions: list[Caution] = []
+    if plan.gene_sets and (plan.kind != "differential_expression" or plan.reduced):
+        text = "Gene sets are tested where two groups are compared; this plan does not, so they were left out."
+        cautions.append(Caution(code="omics.gene_sets_not_tested", text=text))
     is_test = plan.kind == "differential_expression"
     if matrix.value_type not in (*_COUNTS, *_INTENSITIES, *(() if is_test else _NORMALISED)):
         what = _NORMALISED.get(matrix.value_type, "values that are not reads")
@@ -193,7 +211,7 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
         if not known.any():
             raise AllZeroError("The samples of this plan have no values.", hint="Check which samples the plan keeps.")
         write_counts(folder, values, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
-        return _script(inspection, plan, folder, matrix, known > 2), cautions
+        return _script(inspection, plan, folder, matrix, known > 2, own_sets), cautions
     if matrix.value_type == "expected_counts":
         values = np.rint(values)
         cautions.append(
@@ -220,7 +238,7 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path) -> tuple[byte
             largest_total=int(totals.max()),
         )
     is_tested = (used > 0).any(axis=0) & (totals >= plan.min_total_count)
-    return _script(inspection, plan, folder, matrix, is_tested), cautions
+    return _script(inspection, plan, folder, matrix, is_tested, own_sets), cautions
 
 
 def _nearly_empty(counts: NDArray[np.int64], names: list[str]) -> list[str]:
@@ -235,9 +253,14 @@ def _nearly_empty(counts: NDArray[np.int64], names: list[str]) -> list[str]:
 
 
 def _script(
-    inspection: Inspection, plan: Plan, folder: Path, matrix: ExpressionMatrix, is_tested: NDArray[np.bool_]
+    inspection: Inspection,
+    plan: Plan,
+    folder: Path,
+    matrix: ExpressionMatrix,
+    is_tested: NDArray[np.bool_],
+    own_sets: Path,
 ) -> bytes:
-    """Write samples and, for a test of human genes, gene sets; the script for them."""
+    """Write samples and, for a test between two groups, gene sets; the script for them."""
     from desktop.studios.omics.steps.script import to_script
 
     write_samples(folder, inspection.samples)
@@ -250,6 +273,7 @@ def _script(
             is_tested,
             id_type=inspection.id_type,
             organism=inspection.organism,
+            own=[load_own_sets(own_sets, one) for one in plan.gene_sets],
         )
     return to_script(
         plan,
@@ -257,6 +281,7 @@ def _script(
         organism=inspection.organism,
         data=inspection.accession or Path(inspection.chosen or inspection.source).name,
         gene_sets=sets.title,
+        own_gene_sets=sets.own,
         no_gene_sets=sets.skipped,
     ).encode("utf-8")
 
@@ -309,6 +334,7 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
         "script": {"sha256": hashlib.sha256(script).hexdigest(), "origin": facts.origin},
         "packages": versions if isinstance(versions, dict) else {},
         "gene_sets": str(enrichment.get("gene_sets", "")) if isinstance(enrichment, dict) else "",
+        "own_gene_sets": enrichment.get("own", []) if isinstance(enrichment, dict) else [],
         "timings_s": facts.timings,
         "warnings": facts.cautions,
         "summary": {},

@@ -13,6 +13,7 @@ from typing import Any
 from desktop.core.ports import JobContext, Limits, RunOutcome, Verdict
 from desktop.studios.omics import repo, script_run_parts
 from desktop.studios.omics.errors import UnknownRunError
+from desktop.studios.omics.own_gene_sets import FOLDER as OWN_SETS
 from desktop.studios.omics.recovery import Attempt, with_repairs
 from desktop.studios.omics.results import load_json
 from desktop.studios.omics.run_folder import RunFolder, disk_error, open_run_folder
@@ -101,7 +102,9 @@ async def _lay_inputs(ctx: JobContext, attempt: Attempt[ScriptParams], folder: R
     inspection = attempt.inspection
     made.data = data_facts(inspection)
     agreed = await answered(ctx, inspection.warnings, params.accept, is_confirmed=params.plan is not None)
-    done = await ctx.cpu(script_run_parts.write_script_inputs, inspection, params.plan, folder.inputs)
+    done = await ctx.cpu(
+        script_run_parts.write_script_inputs, inspection, params.plan, folder.inputs, ctx.paths.home / OWN_SETS
+    )
     texts = [caution.text for caution in (*inspection.warnings, *done) if not caution.blocks]
     made.cautions = list(dict.fromkeys([*made.cautions, *agreed, *texts]))
 

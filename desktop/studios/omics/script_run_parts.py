@@ -45,14 +45,15 @@ class ScriptDone:
     alpha: float
 
 
-def write_script_inputs(inspection: Inspection, plan: Plan | None, folder: Path) -> list[Caution]:
+def write_script_inputs(inspection: Inspection, plan: Plan | None, folder: Path, own_sets: Path) -> list[Caution]:
     """Write the table and its samples into `folder`, as a template's script would find them; returns what was done.
 
-    plan     when there is one, gene sets are laid beside them as for this plan
-    raises   NotCountsError when the table holds no expression values
+    plan       when there is one, gene sets are laid beside them as for this plan
+    own_sets   the folder of the person's gene sets
+    raises     NotCountsError when the table holds no expression values
     """
     if plan is not None:
-        return write_inputs(inspection, plan, folder)[1]
+        return write_inputs(inspection, plan, folder, own_sets)[1]
     from desktop.studios.omics.sources.dataset import load_matrix
 
     matrix = load_matrix(inspection)

@@ -103,11 +103,11 @@ class GeneSetResults:
         return across, np.concatenate([[0.0], np.column_stack([before, up - missed]).ravel(), [0.0]])
 
 
-def load_gene_set_results(out_dir: Path) -> GeneSetResults:
-    """Read the gene sets of a finished run's folder. Raises the AppErrors of `queries.load_gene_sets`."""
+def load_gene_set_results(out_dir: Path, number: int = 0) -> GeneSetResults:
+    """Read the gene sets of one contrast of a finished run. Raises the AppErrors of `queries.load_gene_sets`."""
     from desktop.studios.omics import queries
 
-    view = queries.load_gene_sets(out_dir)
+    view = queries.load_gene_sets(out_dir, number)
     if view.tables is None or view.members is None:
         return GeneSetResults(skipped=view.skipped)
     overlap, members = view.tables.overlap, view.members

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.stats import false_discovery_control
 
-from desktop.studios.omics.gene_sets import GENE_MAP, GENE_SETS, human_genes, map_genes, why_not, write_gene_sets
+from desktop.studios.omics.gene_sets import GENE_MAP, GENE_SETS, why_not, write_gene_sets
+from desktop.studios.omics.human_genes import human_genes, map_genes
 from desktop.studios.omics.run_parts import copy_stored
 from desktop.studios.omics.steps import enrichment
 from desktop.studios.omics.steps.enrichment import GeneSets, find_enriched, over_representation, ranked_enrichment
@@ -226,7 +227,7 @@ def test_an_id_of_several_genes_keeps_them_and_a_name_of_several_is_not_guessed(
 )
 def test_sets_that_do_not_fit_are_left_out_with_a_reason(organism: str, ids: list[str], reason: str) -> None:
     _, ways = map_genes(ids, [""] * len(ids), "symbol")
-    said = why_not(organism, "symbol", ways)
+    said = why_not(organism, "symbol", ways, [False] * len(ids))
     assert (reason in said) if reason else said == ""
 
 
@@ -268,7 +269,7 @@ def test_every_hit_is_a_called_gene_of_the_set(few_sets: tuple[list[str], pd.Dat
     symbols, gene_map, sets = few_sets
     size = np.asarray(sets.members.sum(axis=1)).ravel()
     row = int(np.flatnonzero((size > 30) & (size < 60) & (sets.collections == "BP"))[0])
-    symbol_of = dict(zip(gene_map["entrez"], gene_map["symbol"], strict=True))
+    symbol_of = dict(zip(gene_map["gene"], gene_map["symbol"], strict=True))
     planted = {symbol_of[gene] for gene in sets.genes[sets.members[row].indices]}
     results = results_of(symbols, planted)
     table, ranked, counts, lines = find_enriched(results, gene_map, sets, 0.05)
@@ -307,7 +308,7 @@ def test_losses_on_the_way_are_counted(few_sets: tuple[list[str], pd.DataFrame, 
 
 def test_two_identifiers_of_one_gene_are_one_gene_ranked_by_the_one_with_more_reads() -> None:
     sets = some_sets([list(range(12))], 40)
-    gene_map = pd.DataFrame({"gene_id": [f"g{k}" for k in range(40)] + ["twin"], "entrez": [*sets.genes, "1"]})
+    gene_map = pd.DataFrame({"gene_id": [f"g{k}" for k in range(40)] + ["twin"], "gene": [*sets.genes, "1"]})
     gene_map["symbol"], gene_map["collections"] = "", "BP"
     results = results_of(list(gene_map["gene_id"]), {"twin"})
     results["base_mean"] = 10.0

@@ -11,7 +11,7 @@ import pytest
 
 from desktop.studios.omics import queries
 from desktop.studios.omics.errors import DamagedRunError
-from desktop.studios.omics.gene_sets import human_genes
+from desktop.studios.omics.human_genes import human_genes
 from desktop.ui.itemmodels.gene_set_results import GeneSetResults, load_gene_set_results
 from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
 

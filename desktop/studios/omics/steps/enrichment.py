@@ -2,9 +2,9 @@
 
 Two questions, one population. Over-representation asks whether the called genes (up, down, both) are more often in a
 set than other tested genes are; the ranked test asks whether a set's genes lie together at an end of the list of all
-tested genes ordered by their test statistic. Genes here are what `gene_map` calls them (Entrez ids for human data): the map from the table's own identifiers and
-the sets are read from two files that travel with the script. `script.py` copies this file into every script, so it
-imports nothing of Benchtop. Not a source of gene sets, and it maps no identifier itself.
+tested genes ordered by their test statistic. Genes here are what `gene_map` calls them, Entrez ids for human data: the
+map from the table's own identifiers and the sets are read from two files that travel with the script. `script.py`
+copies this file into every script, so it imports nothing of Benchtop. Not a source of gene sets; it maps no identifier.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def tail_probability(tail: Matrix, score: Matrix) -> tuple[Matrix, Integers]:
     return np.where(beyond >= 10, counted, np.clip(drawn_out, MIN_P, counted)), beyond
 
 
-def tested_pairs(
+def pairs_of_tested(
     results: pd.DataFrame, gene_map: pd.DataFrame, sets: GeneSets, *, one_each: bool = False
 ) -> tuple[pd.DataFrame, Integers]:
     """The rows of `results` with a p value beside each gene they lead to, and that gene's column in the sets.
@@ -310,10 +310,10 @@ def find_enriched(
     returns   over-representation and ranked table as they are written; the counts for the summary; the top sets'
               running scores for the figure. The universe is the genes with a p value. An identifier counts for every
               gene it leads to; a gene counts as called if any of its identifiers is; its rank is that of the
-              identifier with the most reads. With `one_each` (probes) see `tested_pairs`.
+              identifier with the most reads. With `one_each` (probes) see `pairs_of_tested`.
     """
     tested = results[results["pvalue"].notna()]
-    pairs, column = tested_pairs(results, gene_map, sets, one_each=one_each)
+    pairs, column = pairs_of_tested(results, gene_map, sets, one_each=one_each)
     to_one = gene_map["gene_id"].isin(tested["gene_id"])
     n_genes_of = gene_map.loc[to_one, "gene_id"].value_counts()
     universe = np.zeros(len(sets.genes), dtype=bool)

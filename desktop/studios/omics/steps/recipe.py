@@ -91,7 +91,7 @@ N_TOP_GENES: int = 500  # principal components: most variable genes
 N_HEATMAP_GENES: int = 50
 GENE_SETS: str = ""  # what the sets in gene_sets.gmt.gz are; empty: none are tested
 OWN_GENE_SETS: list[dict[str, object]] = []  # files of the person's among them, and what was found of each
-NO_GENE_SETS: str = ""  # why none are tested
+NO_GENE_SETS: str = ""  # why none are tested, or why not those that come with Benchtop
 # End of the plan
 
 NUMBER_FORMAT = "%.10g"
@@ -189,11 +189,14 @@ def write_summary(summary: dict[str, Any], path: Path) -> None:
 
 
 def look_for_gene_sets(results: pd.DataFrame, out: Path, title: str) -> dict[str, object]:
-    """Test the sets in gene_sets.gmt.gz, write tables and figures into `out`; returns the counts for the summary."""
+    """Test the sets in gene_sets.gmt.gz, write tables and figures into `out`; returns the counts for the summary.
+
+    Values on a log scale are probes as a rule: of a gene's probes one stands for it.
+    """
     folder = Path(__file__).resolve().parent
     gene_map = pd.read_csv(folder / "gene_map.csv.gz", dtype=str, keep_default_na=False)
     sets = read_gene_sets(folder / "gene_sets.gmt.gz", gene_map)
-    table, ranked, counts, lines = find_enriched(results, gene_map, sets, ALPHA)
+    table, ranked, counts, lines = find_enriched(results, gene_map, sets, ALPHA, one_each=VALUES.endswith("intensity"))
     write_table(table, out / "enrichment.csv", index=False)
     write_table(ranked, out / "enrichment_ranked.csv", index=False)
     if len(table):
@@ -468,9 +471,10 @@ def main() -> None:
         summary["n_contrasts"] = len(answers)
     if GENE_SETS:
         tell(8, "Test the gene sets")
+    said = {"gene_sets": GENE_SETS, "own": OWN_GENE_SETS, "left_out": NO_GENE_SETS}
     for answer in answers:
         found = look_for_gene_sets(answer.ranked, answer.out, str(answer.contrast["title"])) if GENE_SETS else {}
-        enrichment = {"gene_sets": GENE_SETS, **found} if GENE_SETS else {"skipped": NO_GENE_SETS}
+        enrichment = said | found if GENE_SETS else {"skipped": NO_GENE_SETS}
         if answer is answers[0]:
             summary["enrichment"] = enrichment
         else:

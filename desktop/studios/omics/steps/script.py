@@ -13,7 +13,7 @@ import ast
 import pprint
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -56,6 +56,7 @@ def to_script(
     organism: str = "",
     data: str = "",
     gene_sets: str = "",
+    own_gene_sets: Sequence[Mapping[str, object]] = (),
     no_gene_sets: str = "",
 ) -> str:
     """The text of `analysis.py` for this plan.
@@ -63,9 +64,14 @@ def to_script(
     samples    the whole sample table; `plan.keep` is applied inside the script, where a reader sees it
     organism   said in the docstring only
     data       what the counts came from, said in the docstring only
-    gene_sets  the release of the gene sets that lie beside the counts, "" when none do; no_gene_sets says why not
+    gene_sets  what the gene sets that lie beside the counts are, "" when none do; no_gene_sets says why not;
+               own_gene_sets what was found of each of the person's files among them
     """
-    constants = to_constants(plan, samples) | {"GENE_SETS": gene_sets, "NO_GENE_SETS": no_gene_sets}
+    constants = to_constants(plan, samples) | {
+        "GENE_SETS": gene_sets,
+        "OWN_GENE_SETS": [dict(one) for one in own_gene_sets],
+        "NO_GENE_SETS": no_gene_sets,
+    }
     recipe = _replaced(_source("recipe"), constants)
     bodies = [(part, _source(part)) for part in PARTS[plan.values in COUNTS]] + [("recipe", recipe)]
     imports = sorted_imports(source for _, source in bodies)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from desktop.studios.omics.gene_sets import human_genes
+from desktop.studios.omics.human_genes import human_genes
 from desktop.studios.omics.results import load_run
 from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
 

@@ -34,7 +34,7 @@ def inspected(folder: Path, values: np.ndarray) -> Inspection:
 def test_expected_counts_are_rounded_and_it_is_said(tmp_path: Path) -> None:
     values = some_counts() + np.where(np.arange(400) % 3 == 0, 0.37, 0.0)
     (tmp_path / "in").mkdir()
-    script, done = write_inputs(inspected(tmp_path, values), PLAN, tmp_path / "in")
+    script, done = write_inputs(inspected(tmp_path, values), PLAN, tmp_path / "in", tmp_path / "own")
     assert [caution.code for caution in done] == ["omics.rounded"]
     written = pd.read_csv(tmp_path / "in" / "counts.csv.gz")
     np.testing.assert_array_equal(written[NAMES].to_numpy(), np.rint(values).T)
@@ -45,7 +45,7 @@ def test_values_that_are_no_reads_are_refused(tmp_path: Path) -> None:
     values = some_counts(3000) + 0.5
     values = values / values.sum(axis=1, keepdims=True) * 1e6
     with pytest.raises(AppError) as caught:
-        write_inputs(inspected(tmp_path, values), PLAN, tmp_path)
+        write_inputs(inspected(tmp_path, values), PLAN, tmp_path, tmp_path / "own")
     assert caught.value.code == "omics.not_counts"
 
 
@@ -53,7 +53,7 @@ def test_no_gene_in_every_sample(tmp_path: Path) -> None:
     values = some_counts()
     values[np.arange(400) % 6, np.arange(400)] = 0
     with pytest.raises(AppError) as caught:
-        write_inputs(inspected(tmp_path, values), PLAN, tmp_path)
+        write_inputs(inspected(tmp_path, values), PLAN, tmp_path, tmp_path / "own")
     assert caught.value.code == "omics.no_common_genes"
 
 
@@ -69,7 +69,7 @@ def test_a_kept_subset_is_cut_inside_the_script(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     plan = PLAN.model_copy(update={"keep": {"batch": ["b1", "b2"]}})
-    script, _ = write_inputs(inspected(tmp_path, some_counts()), plan, folder)
+    script, _ = write_inputs(inspected(tmp_path, some_counts()), plan, folder, tmp_path / "own")
     (folder / "analysis.py").write_bytes(script)
     out = tmp_path / "out"
     out.mkdir()
