@@ -70,8 +70,10 @@ def print_json(value: Any) -> None:
 def print_error(error: AppError | JobError, *, as_json: bool) -> int:
     """Message and hint, or JSON, on stderr; returns the exit code."""
     message, hint = (str(error), error.hint) if isinstance(error, AppError) else (error.message, error.hint)
+    choices = _choices(error)
+    hint = " ".join([hint, *_ways(choices)])
     if as_json:
-        told = {"code": error.code, "message": message, "hint": hint} | _choices(error)
+        told = {"code": error.code, "message": message, "hint": hint} | choices
         sys.stderr.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
         from rich.text import Text
@@ -97,6 +99,14 @@ def _choices(error: AppError | JobError) -> dict[str, Any]:
         with contextlib.suppress(ValueError, KeyError):
             found[name] = json.loads(details[name])
     return found
+
+
+def _ways(choices: dict[str, Any]) -> list[str]:
+    """What to pass to go on, in words."""
+    cautions = " ".join(dict.fromkeys(f"--accept {one['code']}" for one in choices.get("accept", ())))
+    repairs = "; ".join(f"--accept {one['code']} ({one['what'].rstrip('.')})" for one in choices.get("offers", ()))
+    ways = [f"If it is right as it is: {cautions}."] if cautions else []
+    return [*ways, *([f"Or agree to a repair: {repairs}."] if repairs else [])]
 
 
 def print_notice(code: str, message: str, hint: str, *, as_json: bool) -> None:

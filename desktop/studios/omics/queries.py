@@ -21,6 +21,7 @@ from desktop.studios.omics.repo import RunRow
 from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Inspection, Plan, SampleTable
 
 if TYPE_CHECKING:
+    from desktop.studios.omics.failed_run import FailedRun
     from desktop.studios.omics.results import RunView
     from desktop.studios.omics.results_enrichment import Enrichment, SetMembers
 
@@ -118,10 +119,10 @@ def load_gene_sets(out_dir: Path, number: int = 0) -> GeneSetView:
     """The gene sets of one contrast of a finished run; DamagedRunError when it is not whole. For a child process."""
     from desktop.studios.omics.report_enrichment import enrichment_part
     from desktop.studios.omics.report_numbers import plain
-    from desktop.studios.omics.results import load_run
     from desktop.studios.omics.results_enrichment import load_enrichment, load_members
+    from desktop.studios.omics.results_script import load_view
 
-    view = load_run(out_dir, number)
+    view = load_view(out_dir, number)
     part = enrichment_part(view)
     if part is None or part.skipped:
         return GeneSetView(skipped=part.skipped if part else "this run did not look for any")
@@ -132,6 +133,51 @@ def load_gene_sets(out_dir: Path, number: int = 0) -> GeneSetView:
         tables=load_enrichment(out_dir / view.folder),
         members=load_members(out_dir, out_dir / view.folder),
     )
+
+
+# ---- scripts that no template wrote ---------------------------------------------------------------------------------
+
+
+def make_script(plan: Plan, inspection: Inspection, samples: SampleTable) -> str:
+    """The script of a plan, as a beginning for one's own. For a child process."""
+    from desktop.studios.omics.steps.script import to_script
+
+    name = inspection.accession or Path(inspection.chosen or inspection.source).name
+    return to_script(plan, samples, organism=inspection.organism, data=name)
+
+
+def is_failed_run(folder: Path) -> bool:
+    """Whether this is the record of a run that failed."""
+    return (folder / "failure.json").is_file()
+
+
+def load_failed_run(record: Path) -> FailedRun:
+    """Script, log, refusals, diagnosis and repairs of a run that failed; DamagedRunError."""
+    from desktop.studios.omics.failed_run import load_failed_run as load
+
+    return load(record)
+
+
+def preview_table(path: Path, max_rows: int) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], bool]:
+    """Header and first rows of a table that a script left, and whether there is more; bounded whatever it holds."""
+    from desktop.sandbox.previews import preview_table as preview
+
+    found = preview(path, max_rows)
+    return found.header, found.rows, found.is_cut
+
+
+def preview_text(path: Path) -> str:
+    """The beginning of a text that a script left."""
+    from desktop.sandbox.previews import read_start
+
+    return read_start(path)[0].decode("utf-8", "replace").replace("\0", "�")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a PNG or JPEG is whole enough and small enough to be drawn."""
+    from desktop.sandbox.previews import image_size
+
+    return image_size(path) is not None
 
 
 # ---- plans and designs ----------------------------------------------------------------------------------------------

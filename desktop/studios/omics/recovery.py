@@ -104,8 +104,6 @@ async def _give_up(ctx: JobContext, attempt: Attempt[P], error: AppError, offers
         error.hint = f"{error.hint} Tried before: {' '.join(one.what for one in attempt.repairs)}"
     if offers:
         error.facts["offers"] = [repair.model_dump(mode="json") for repair in offers]
-        ways = "; ".join(f"--accept {one.code} ({one.what.rstrip('.')})" for one in offers)
-        error.hint = f"{error.hint} Or agree to a repair: {ways}."
     if record := error.facts.get("record"):
         await ctx.io(add_diagnosis, Path(str(record)), error, made)
 

@@ -106,11 +106,9 @@ async def answered(ctx: JobContext, cautions: list[Caution], accepted: list[str]
     open_ones = list({caution.text: caution for caution in cautions if caution.blocks}.values())
     unanswered = [caution for caution in open_ones if not is_confirmed and caution.code not in accepted]
     if unanswered:
-        codes = list(dict.fromkeys(caution.code for caution in unanswered))
         raise NeedsAnswerError(
             " ".join(caution.text for caution in unanswered),
-            hint="Look at the data and the plan and change what is wrong. If it is right as it is, say so: "
-            + " ".join(f"--accept {code}" for code in codes),
+            hint="Look at the data and the plan: change what is wrong, or say that it is right as it is.",
             accept=[{"code": caution.code, "text": caution.text} for caution in unanswered],
         )
     for caution in open_ones:

@@ -33,6 +33,15 @@ class Dispersions:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """One file a script left: name relative to the run's folder, type by content, size."""
+
+    name: str
+    kind: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunResults:
     """One finished run. S samples in the order of `samples`, N genes in the heatmap, K components.
 
@@ -40,6 +49,7 @@ class RunResults:
     factors       factor → (S,) levels; `colour_by` is the one that matters most
     pca_frac      (K,) fraction of variance
     loadings      component ("PC1") → its genes by name and their loadings, largest first
+    outputs       what a script that no template wrote left; is_script says that one did
     joins         (S - 1, 4) the samples' clustering: the two joined (S + k is join k), distance, size
     heatmap       (N, S') z-scores, rows and columns in clustered order; heatmap_rows are rows of `genes`, -1 if absent
     """
@@ -73,6 +83,16 @@ class RunResults:
     timings: Mapping[str, float] = field(default_factory=dict)
     loadings: Mapping[str, list[tuple[str, float]]] = field(default_factory=dict)
     joins: Floats = field(default_factory=lambda: np.empty((0, 4)))
+    is_script: bool = False
+    outputs: tuple[Output, ...] = ()
+
+    def has_tab(self, name: str) -> bool:
+        """Whether there is anything to show in a tab of the results."""
+        has_genes, has_samples = bool(self.genes.gene_ids), bool(self.samples)
+        has = {"PCA": has_samples, "Heatmap": has_samples, "QC": has_samples, "Table": has_genes}
+        tested = has_genes and self.has_test
+        has |= {"Volcano": tested, "MA": tested, "Gene sets": tested and has_samples, "Files": self.is_script}
+        return has.get(name, True)
 
     @property
     def has_test(self) -> bool:
@@ -122,7 +142,19 @@ def load_run_results(out_dir: Path) -> RunResults:
         pvalue_reading=str(summary.get("pvalue_reading", "")),
         loadings=_loadings(view.loadings),
         joins=view.joins,
+        is_script=manifest.get("kind") == "script",
+        outputs=_outputs(manifest),
         timings={str(step): float(s) for step, s in _mapping(manifest.get("timings_s")).items() if _is_number(s)},
+    )
+
+
+def _outputs(manifest: dict[str, Any]) -> tuple[Output, ...]:
+    """The outputs a run's manifest lists; what is no entry is left out."""
+    found = manifest.get("outputs", [])
+    return tuple(
+        Output(str(one["name"]), str(one.get("type", "")), int(one.get("bytes", 0)))
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, dict) and isinstance(one.get("bytes", 0), int) and "name" in one
     )
 
 

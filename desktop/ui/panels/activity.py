@@ -216,7 +216,9 @@ class ActivityPanel(Panel):
 
 
 def result_folder(job: JobRecord) -> str:
-    """The folder a finished job left, or ""."""
+    """The folder a finished job left, the record of one whose run failed, or ""."""
+    if job.state is JobState.FAILED and job.error is not None:
+        return job.error.details.get("record", "")
     return str((job.result or {}).get("out_dir", "")) if job.state is JobState.DONE else ""
 
 

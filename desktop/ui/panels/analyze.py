@@ -23,6 +23,7 @@ from desktop.ui.itemmodels.comparison import COMPARISON_FILE
 from desktop.ui.itemmodels.names import data_title
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
+from desktop.ui.panels.analyze_desk import ScriptDesk
 from desktop.ui.panels.analyze_runs import RunPages
 from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.panels.consent import ask_consent, can_ask, not_fetched
@@ -61,6 +62,13 @@ class AnalyzePanel(Panel):
         self.runs.failed.connect(self._on_run_failed)
         self.runs.planRequested.connect(self.back_to_plan)
         self.runs.closed.connect(self._show_setup)
+        self.desk = ScriptDesk(bridge, self.pages, self)
+        self.desk.shown.connect(self._on_shown)
+        self.desk.finished.connect(self.runs.open)
+        self.desk.failed.connect(lambda error: self.noticed.emit(Notice.of(error)))
+        self.desk.closed.connect(self._leave_script)
+        self.desk.changed.connect(self.actionsChanged)
+        self.runs.scriptRequested.connect(self._edit_run)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
@@ -68,6 +76,9 @@ class AnalyzePanel(Panel):
         self.setup.planEdited.connect(lambda: self._bridge.start(self._review()))
         self.setup.runRequested.connect(self.run)
         self.setup.stopRequested.connect(self.stop)
+        self.setup.scriptRequested.connect(self._edit_plan)
+        self.setup.offerAccepted.connect(self.run)
+        self.setup.recordRequested.connect(lambda record: bridge.start(self.desk.show_failed(record)))
         self.setup.retried.connect(lambda: self._retry())
         self.setup.openRequested.connect(lambda: self.commanded.emit("ui.open_file"))
         self.setup.sampleRequested.connect(self.try_sample)
@@ -91,7 +102,10 @@ class AnalyzePanel(Panel):
         self._start_looking()
 
     def open_run(self, run: str, tab: str = "") -> None:
-        """Show a finished run, by its id or its folder, or a comparison of two by its folder."""
+        """Show a finished run, by its id or its folder, a comparison of two or a failed run's record by its folder."""
+        if queries.is_failed_run(Path(run)):
+            self._bridge.start(self.desk.show_failed(run))
+            return
         if not (Path(run) / COMPARISON_FILE).is_file():
             self._data, self._sheet, self._inspection = "", "", None
             self.setup.show_nothing()
@@ -118,8 +132,8 @@ class AnalyzePanel(Panel):
         stack = self.setup.design.model.undo_stack
         in_results, in_setup = self.runs.is_in_front, self.pages.currentWidget() is self.setup
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
-            "ui.run": (in_setup and self.setup.can_run(), self.run),
-            "ui.stop": (bool(self._job_id), self.stop),
+            "ui.run": (self.desk.is_in_front or (in_setup and self.setup.can_run()), self._run_front),
+            "ui.stop": (bool(self._job_id or self.desk.job_id), self.stop),
             "ui.rerun": (in_results and self._inspection is not None, self.run),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
             "ui.export_archive": (in_results, partial(self.exports.ask_for_folder, as_zip=True)),
@@ -213,8 +227,8 @@ class AnalyzePanel(Panel):
 
     # ---- run ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Run the plan as shown."""
+    def run(self, accept: str = "") -> None:
+        """Run the plan as shown; `accept` is the code of a repair the person agrees to."""
         if not self.setup.can_run() or not self._data:
             return
         plan = self.setup.plan.plan().model_copy(update={"question": self.setup.question.text().strip()})
@@ -226,6 +240,7 @@ class AnalyzePanel(Panel):
             sample_table=self.setup.table(),
             isolation=self.setup.plan.isolation_wish(),
             allow_net=self._allow_net,
+            accept=[accept] if accept else [],
         )
         self._show_setup()
         self._retry = self.run
@@ -233,6 +248,7 @@ class AnalyzePanel(Panel):
 
     def stop(self) -> None:
         """Stop the job of this panel."""
+        self.desk.stop()
         if self._job_id:
             self._bridge.start(self._bridge.cancel(self._job_id))
 
@@ -319,6 +335,29 @@ class AnalyzePanel(Panel):
         self.setup.question.setText(run.plan.question)
         self.open_data(str(record.params["data"]), str(record.params.get("samples") or ""))
         self._wanted = run.plan
+
+    # ---- scripts ------------------------------------------------------------------------------------------------
+
+    def _run_front(self) -> None:
+        self.desk.run() if self.desk.is_in_front else self.run()
+
+    def _edit_run(self) -> None:
+        if self.runs.run is not None:
+            self.desk.edit_run(self.runs.run)
+
+    def _edit_plan(self) -> None:
+        if self._inspection is not None and self.setup.can_run():
+            plan = self.setup.plan.plan().model_copy(update={"question": self.setup.question.text().strip()})
+            work = (self._data, self._sheet, self._allow_net)
+            self._bridge.start(self.desk.edit_plan(plan, self._inspection, self.setup.table(), work))
+
+    def _leave_script(self) -> None:
+        """Back to the results the script is of, else to the plan."""
+        if self.runs.view is not None and self.runs.run is not None:
+            self.pages.setCurrentWidget(self.runs.view)
+            self.actionsChanged.emit()
+        else:
+            self._show_setup()
 
     def _find(self) -> None:
         if self.runs.view is not None:

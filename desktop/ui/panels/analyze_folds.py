@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QStackedWidget, QTextBrowser, QToolButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 from desktop.ui.itemmodels.run_results import RunResults
 from desktop.ui.widgets.code_view import CodeView, LogView
@@ -15,17 +15,30 @@ FOLDS = ("Code", "Log", "Validation")
 
 
 class Folds(QStackedWidget):
-    """The pages; `buttons` open and close them and stand wherever the panel puts them."""
+    """The pages; `buttons` open and close them and stand wherever the panel puts them.
+
+    editRequested()   a copy of the script is to be edited
+    """
+
+    editRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.code, self.log = CodeView(), LogView()
+        self.edit = QPushButton("Edit Script…", autoDefault=False)
+        self.edit.setToolTip("Change a copy of this script and run it on the same data")
+        self.edit.clicked.connect(self.editRequested)
+        code = QWidget()
+        column = QVBoxLayout(code)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.code, 1)
+        column.addWidget(self.edit, 0, Qt.AlignmentFlag.AlignRight)
         self.validation = QTextBrowser()
         self.validation.setOpenLinks(False)
         self.validation.setAccessibleName("Validation")
         self._fill: dict[str, Callable[[], object]] = {}
         self.buttons: dict[str, QToolButton] = {}
-        for name, page in zip(FOLDS, (self.code, self.log, self.validation), strict=True):
+        for name, page in zip(FOLDS, (code, self.log, self.validation), strict=True):
             self.addWidget(page)
             button = QToolButton(autoRaise=True)
             button.setCheckable(True)

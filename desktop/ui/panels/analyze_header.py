@@ -50,7 +50,9 @@ class ResultHeader(QWidget):
     def set_results(self, results: RunResults) -> None:
         """Show a run's answer."""
         self.headline.setText(results.headline or results.plan.question or "Result")
-        if results.counts is None:
+        if results.is_script and results.counts is None:
+            self.numbers.setText("" if len(results.outputs) != 1 else results.outputs[0].name)
+        elif results.counts is None:
             self.numbers.setText(f"{len(results.samples)} samples · {len(results.genes.gene_ids):,} genes")
         else:
             words = ("tested", "significant", "up", "down")

@@ -17,12 +17,14 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QT
 from desktop.ui import theme
 from desktop.ui.itemmodels.gene_results import format_p
 from desktop.ui.itemmodels.gene_set_results import GeneSetResults
-from desktop.ui.itemmodels.run_results import RunResults
+from desktop.ui.itemmodels.outputs import Shown
+from desktop.ui.itemmodels.run_results import Output, RunResults
 from desktop.ui.panels.analyze_folds import Folds
 from desktop.ui.panels.analyze_gene_sets import GeneSetsTab
 from desktop.ui.panels.analyze_header import ResultHeader, ThresholdStrip, button
 from desktop.ui.panels.analyze_quality import QualityTab
 from desktop.ui.widgets.gene_table import GeneTable
+from desktop.ui.widgets.outputs_view import OutputsView
 from desktop.ui.widgets.plots.figure import Figure
 from desktop.ui.widgets.plots.gene_plot import UP, classify
 from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
@@ -31,18 +33,20 @@ from desktop.ui.widgets.plots.pca import PCAPlot
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
 from desktop.ui.widgets.report_view import ReportView
 
-TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "Gene sets", "QC", "Report")
-_TESTED_ONLY = ("Volcano", "MA", "Gene sets")
+TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "Gene sets", "QC", "Files", "Report")
 
 
 class ResultsView(QWidget):
     """`exportRequested()`: the shown genes as CSV. `compareRequested()`: with another run. `planRequested()`: back.
-    `geneSetsRequested()`: the tab of gene sets is looked at for the first time; `set_gene_sets` brings them."""
+    `geneSetsRequested()`: the tab of gene sets is looked at for the first time; `set_gene_sets` brings them.
+    `outputRequested(Output)`: a script's file is looked at; `show_output` brings it. `scriptRequested()`: edit it."""
 
     exportRequested = Signal()
     compareRequested = Signal()
     planRequested = Signal()
     geneSetsRequested = Signal()
+    outputRequested = Signal(object)
+    scriptRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,6 +69,7 @@ class ResultsView(QWidget):
         self.selection.setMinimumWidth(10)
         self.selection.setContentsMargins(theme.MARGIN, 3, theme.MARGIN, 3)
         self.folds = Folds()
+        self.folds.editRequested.connect(self.scriptRequested)
         self.copy_names = button("Copy Names", "Copy the names of the selected genes", self._copy_names)
         self.copy_names.hide()
         self._splitter = QSplitter(Qt.Orientation.Vertical)
@@ -107,9 +112,9 @@ class ResultsView(QWidget):
         self.tabs.blockSignals(True)
         self._add_tabs()
         for name in TABS:
-            self.tabs.setTabVisible(TABS.index(name), results.has_test or name not in _TESTED_ONLY)
-        wanted = current if current and (results.has_test or current not in _TESTED_ONLY) else ""
-        self.show_tab(wanted or ("Volcano" if results.has_test else "PCA"))
+            self.tabs.setTabVisible(TABS.index(name), results.has_tab(name))
+        first = next(name for name in ("Volcano", "PCA", "Files", "Report") if results.has_tab(name))
+        self.show_tab(current if current and results.has_tab(current) else first)
         self.tabs.blockSignals(False)
         self.strip.setVisible(results.has_test)
         self.folds.set_results(results, log)
@@ -125,6 +130,12 @@ class ResultsView(QWidget):
                 page.show_fault(sets)
             else:
                 page.set_gene_sets(sets, results.genes)
+
+    def show_output(self, results: RunResults, output: Output, shown: Shown) -> None:
+        """What was found in a file of a run; another run's than the one shown is dropped."""
+        page = self.page("Files")
+        if results is self._results and isinstance(page, OutputsView):
+            page.show_output(output, shown)
 
     @property
     def results(self) -> RunResults | None:
@@ -245,6 +256,10 @@ class ResultsView(QWidget):
             if isinstance(plot, VolcanoPlot):
                 plot.thresholdsChanged.connect(self._on_dragged)
             return plot
+        if name == "Files":
+            files = OutputsView()
+            files.outputChosen.connect(self.outputRequested)
+            return files
         makers: dict[str, Callable[[], QWidget]] = {"PCA": PCAPlot, "QC": QualityTab, "Report": ReportView}
         return makers[name]()
 
@@ -272,6 +287,8 @@ class ResultsView(QWidget):
                 self.geneSetsRequested.emit()
             case QualityTab():
                 widget.set_results(results)
+            case OutputsView():
+                widget.set_outputs(results.outputs)
             case ReportView():
                 widget.set_report(results.report, results.out_dir)
 

@@ -22,12 +22,13 @@ from desktop.ui.itemmodels.comparison import COMPARISON_FILE, load_comparison
 from desktop.ui.itemmodels.jobs import when_words
 from desktop.ui.itemmodels.library_items import read_details
 from desktop.ui.itemmodels.names import home_words
+from desktop.ui.itemmodels.outputs import read_output
 from desktop.ui.panels.analyze_exports import RunExports
 from desktop.ui.widgets.inspector import Inspected, Operation
 
 if TYPE_CHECKING:
     from desktop.ui.itemmodels.gene_set_results import GeneSetResults
-    from desktop.ui.itemmodels.run_results import RunResults
+    from desktop.ui.itemmodels.run_results import Output, RunResults
     from desktop.ui.panels.analyze_results import ResultsView
     from desktop.ui.widgets.comparison_view import ComparisonView
 
@@ -41,6 +42,7 @@ class RunPages(QObject):
     inspected(object)       an `Inspected` for the inspector
     failed(object, str)     an AppError, and the run or comparison that could not be shown
     planRequested()         from the results back to their plan
+    scriptRequested()       the run's script is to be edited
     closed()                a comparison was closed and there are no results to go back to
     """
 
@@ -48,6 +50,7 @@ class RunPages(QObject):
     inspected = Signal(object)
     failed = Signal(object, str)
     planRequested = Signal()
+    scriptRequested = Signal()
     closed = Signal()
 
     def __init__(self, bridge: Bridge, pages: QStackedWidget, parent: QWidget) -> None:
@@ -150,9 +153,18 @@ class RunPages(QObject):
             self.view = ResultsView()
             self.exports.set_view(self.view)
             self.view.planRequested.connect(self.planRequested)
+            self.view.scriptRequested.connect(self.scriptRequested)
+            self.view.outputRequested.connect(lambda output: self._bridge.start(self._read_output(output)))
             self.view.geneSetsRequested.connect(lambda: self._bridge.start(self._read_gene_sets()))
             self._pages.addWidget(self.view)
         return self.view
+
+    async def _read_output(self, output: Output) -> None:
+        run, view = self.run, self.view
+        if run is not None and view is not None:
+            shown = await self._bridge.read(read_output, run.out_dir, output)
+            if isValid(view):
+                view.show_output(run, output, shown)
 
     async def _read_gene_sets(self) -> None:
         from desktop.ui.itemmodels.gene_set_results import load_gene_set_results

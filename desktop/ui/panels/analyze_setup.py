@@ -38,7 +38,8 @@ _CHECK_MS = 250  # after the last edit, before the plan is looked over
 class SetupPage(QWidget):
     """questionAsked(str); planEdited(), a moment after the last edit of plan or samples; runRequested();
     stopRequested(); retried(); openRequested() and sampleRequested() from the empty state; stateChanged() when
-    something can be done now that could not before, or the other way round."""
+    something can be done now that could not before, or the other way round; scriptRequested(): the plan's script is to
+    be edited; offerAccepted(str) and recordRequested(str) from the failure."""
 
     questionAsked = Signal(str)
     planEdited = Signal()
@@ -48,6 +49,9 @@ class SetupPage(QWidget):
     openRequested = Signal()
     sampleRequested = Signal()
     stateChanged = Signal()
+    scriptRequested = Signal()
+    offerAccepted = Signal(str)
+    recordRequested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,6 +93,9 @@ class SetupPage(QWidget):
         self.fault.setAccessibleName("What is wrong with the plan")
         self.run_button = QPushButton("Run", autoDefault=True)
         self.run_button.setToolTip("Run the analysis")
+        self.script_button = QPushButton("Script…", autoDefault=False)
+        self.script_button.setToolTip("Edit the script of this plan and run it as your own")
+        self.script_button.clicked.connect(self.scriptRequested)
         self.anew = QLabel("The plan answers another question: press Plan It first.")
         self.anew.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.anew.hide()
@@ -229,6 +236,8 @@ class SetupPage(QWidget):
         self.run_button.clicked.connect(self.runRequested)
         self.progress.stopRequested.connect(self.stopRequested)
         self.failure.retried.connect(self.retried)
+        self.failure.offerAccepted.connect(self.offerAccepted)
+        self.failure.recordRequested.connect(self.recordRequested)
 
     def _on_table(self) -> None:
         if self._has_plan:
@@ -246,6 +255,7 @@ class SetupPage(QWidget):
 
     def _update(self) -> None:
         self.run_button.setEnabled(self.can_run())
+        self.script_button.setEnabled(self.can_run())
         self.anew.setVisible(self._asks_anew() and not self._is_busy)
         self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
         self.stateChanged.emit()
@@ -267,6 +277,7 @@ class SetupPage(QWidget):
         foot.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, theme.GAP)
         foot.setSpacing(theme.MARGIN)
         foot.addWidget(self.run_button)
+        foot.addWidget(self.script_button)
         foot.addWidget(self.anew)
         foot.addWidget(self.progress, 1)
         foot.addStretch()

@@ -83,6 +83,18 @@ class CodeView(QPlainTextEdit):
             self.setTextCursor(QTextCursor(block))
             self.centerCursor()
 
+    def clear_findings(self) -> None:
+        """Take the marks away: the lines are no longer those that were judged."""
+        self._findings.clear()
+        self.setExtraSelections([])
+        self.setAccessibleDescription("")
+        self._gutter.update()
+
+    def recolour(self, first: int) -> None:
+        """Colour the lines from here on (from 0) anew, each when it is in sight: they have changed or moved."""
+        self._coloured = {number for number in self._coloured if number < first}
+        self._colour_visible()
+
     def refused_lines(self) -> list[int]:
         """Lines marked as refused."""
         return sorted(self._findings)

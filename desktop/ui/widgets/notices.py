@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 
@@ -12,6 +13,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPush
 from desktop.core.jobs import JobError
 from desktop.studios.omics.schema import Caution
 from desktop.ui import theme
+
+_SHOWN = ("offers", "repairs", "findings", "columns")  # details that are not for reading, or shown elsewhere
 
 
 class CautionList(QLabel):
@@ -37,9 +40,16 @@ class CautionList(QLabel):
 
 
 class FailureNotice(QFrame):
-    """What failed, what to try, Retry, Details. `retried()` when Retry is pressed."""
+    """What failed, what to try, Retry, Details, and a button for each repair that waits for a yes.
+
+    retried()            Retry was pressed
+    offerAccepted(str)   the code of a repair or caution that the person agrees to
+    recordRequested(str) the folder where script and log of the failed run are kept
+    """
 
     retried = Signal()
+    offerAccepted = Signal(str)
+    recordRequested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,30 +68,71 @@ class FailureNotice(QFrame):
         self._facts.setMaximumHeight(120)
         self._facts.hide()
         self.details.toggled.connect(self._facts.setVisible)
+        self.folder = ""  # where script and log of the failed run are kept
+        self.record = QPushButton("Script and Log…", autoDefault=False)
+        self.record.setToolTip("Show the script, its log and what was tried")
+        self.record.clicked.connect(lambda: self.recordRequested.emit(self.folder))
+        self.offers: list[QPushButton] = []
+        self._words: list[QLabel] = []
+        self._offers = QVBoxLayout()
         row = QHBoxLayout()
         row.addWidget(self.retry)
+        row.addWidget(self.record)
         row.addWidget(self.details)
         row.addStretch()
         column = QVBoxLayout(self)
         for widget in (self._message, self._hint):
             column.addWidget(widget)
+        column.addLayout(self._offers)
         column.addLayout(row)
         column.addWidget(self._facts)
         self.setAutoFillBackground(True)
         self.setBackgroundRole(QPalette.ColorRole.AlternateBase)
         self.hide()
 
-    def show_failure(self, error: JobError, *, can_retry: bool = True) -> None:
+    def show_failure(self, error: JobError, *, can_retry: bool = True, can_accept: bool = True) -> None:
         """Show an error until `hide`."""
+        self.folder = error.details.get("record", "")
+        self.record.setVisible(bool(self.folder) and can_retry)
+        self._show_offers(error if can_accept else None)
         self._message.setText(f"✕  {error.message}")
         self._hint.setText(error.hint)
         self._hint.setVisible(bool(error.hint))
         self.retry.setVisible(can_retry)
-        facts = [error.code, *(f"{name}: {value}" for name, value in error.details.items())]
+        facts = [error.code, *(f"{name}: {value}" for name, value in error.details.items() if name not in _SHOWN)]
         self._facts.setPlainText("\n".join(facts))
         self.setAccessibleDescription(f"{error.message} {error.hint}")
         self.show()
 
+    def _show_offers(self, error: JobError | None) -> None:
+        """A button for each repair, with what changes; nothing happens before one is pressed."""
+        for old in (*self.offers, *self._words):
+            old.deleteLater()
+        self.offers, self._words = [], []
+        for offer in offers_of(error) if error is not None else []:
+            words = f"{offer['what']} {offer['why']}"
+            button = QPushButton(_shortened(f"{offer['before']} → {offer['after']}"), autoDefault=False)
+            button.setToolTip(words)
+            button.setAccessibleName(f"{words} {offer['after']}")
+            button.clicked.connect(lambda _on=False, code=offer["code"]: self.offerAccepted.emit(code))
+            label = QLabel(words)
+            row = QHBoxLayout()
+            row.addWidget(button)
+            row.addWidget(label, 1)
+            self._offers.addLayout(row)
+            self.offers.append(button)
+            self._words.append(label)
+
     def text(self) -> str:
         """What is shown, "" when nothing is."""
         return "" if self.isHidden() else f"{self._message.text()} {self._hint.text()}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}…"
+
+
+def offers_of(error: JobError) -> list[dict[str, str]]:
+    """The repairs in an error's details that wait for a yes: code, what, why, before, after."""
+    names = ("code", "what", "why", "before", "after")
+    return [{name: str(one[name]) for name in names} for one in json.loads(error.details.get("offers", "[]"))]
