@@ -46,6 +46,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("ui.open_file", "Open…", "File", "Ctrl+O", "open", "Open a counts table or another data file"),
     Command("ui.open_folder", "Open Folder…", "File", "Ctrl+Shift+O", "", "Open a folder of GEO files"),
     Command("ui.open_accession", "Open Accession…", "File", "Ctrl+Shift+A", "", "Type or paste a GEO accession"),
+    Command(
+        "ui.search_geo", "Search GEO…", "File", "Ctrl+Shift+F", "search", "Look for series of GEO by words and filters"
+    ),
     Command("ui.try_sample", "Try the Sample", "File", "", "", "Open the dataset that comes with Benchtop"),
     Command("ui.export_run", "Export Run…", "File", "Ctrl+Shift+E", "", "Copy a run's folder elsewhere", before=True),
     Command("ui.export_archive", "Export Run as Archive…", "File", "", "", "Copy a run elsewhere as one zip"),

@@ -23,15 +23,15 @@ class SearchParams(_Schema):
     start        how many of the hits to pass over: the next page
     """
 
-    text: str = Field("", max_length=500)
-    organism: str = Field("", max_length=100)
+    text: str = Field(default="", max_length=500)
+    organism: str = Field(default="", max_length=100)
     assay: Assay = "expression"
     min_samples: int | None = Field(default=None, ge=1, le=100_000)
     max_samples: int | None = Field(default=None, ge=1, le=100_000)
     since_year: int | None = Field(default=None, ge=2000, le=2200)
     until_year: int | None = Field(default=None, ge=2000, le=2200)
-    limit: int = Field(20, ge=1, le=100)
-    start: int = Field(0, ge=0, le=9_000)
+    limit: int = Field(default=20, ge=1, le=100)
+    start: int = Field(default=0, ge=0, le=9_000)
     allow_net: bool = False
 
 

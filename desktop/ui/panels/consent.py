@@ -18,13 +18,18 @@ def can_ask(bridge: Bridge, fault: JobError | None) -> bool:
     return fault is not None and fault.code == CONSENT_NEEDED and bridge.workbench.settings.get("net").mode != "never"
 
 
-async def ask_consent(parent: QWidget, bridge: Bridge, what: str, fault: JobError) -> bool:
-    """Whether `what` may be fetched now. "Always" is written to the settings; raises AppError when that fails."""
+async def ask_consent(
+    parent: QWidget, bridge: Bridge, what: str, fault: JobError, *, leaves: str = "the accession"
+) -> bool:
+    """Whether `what` may be fetched now; `leaves` is what is sent for it. "Always" is written to the settings.
+
+    raises   AppError when that fails
+    """
     destination = fault.details.get("destination", "")
     name = _NAMES.get(destination, destination)
     net = bridge.workbench.settings.get("net")
-    leaves = f"the accession, this machine’s address{' and your e-mail address' if net.email else ''}"
-    detail = f"It is not on this machine yet. What leaves: {leaves}. Your data and questions stay here."
+    sent = f"{leaves}, this machine’s address{' and your e-mail address' if net.email else ''}"
+    detail = f"It is not on this machine yet. What leaves: {sent}. Your data and questions stay here."
     answer = await ask_choice(parent, f"Fetch {what} from {name}?", detail, (_ONCE, _ALWAYS))
     if answer == _ALWAYS and destination not in net.allowed:
         await bridge.read(_allow, bridge, (*net.allowed, destination))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, QUrl
+from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QUndoCommand, QUndoStack
 from PySide6.QtWidgets import (
     QApplication,
     QLineEdit,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +26,7 @@ from desktop.ui.itemmodels.jobs import when_words
 from desktop.ui.itemmodels.library_items import Details, LibraryItem, Marks, dataset_items, read_details, run_item
 from desktop.ui.palette import Entry
 from desktop.ui.panels import Panel
+from desktop.ui.panels.library_geo import GeoSearch
 from desktop.ui.widgets.banner import Notice
 from desktop.ui.widgets.inspector import Inspected, Operation
 from desktop.ui.widgets.library_list import LibraryList
@@ -46,9 +48,12 @@ class LibraryPanel(Panel):
         self._recalled, self._was_loaded = "", False
         self._turn = 0
         self.list = LibraryList()
+        self._geo: GeoSearch | None = None
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.list)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.list)
+        layout.addWidget(self.pages)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -62,6 +67,7 @@ class LibraryPanel(Panel):
         self.list.starClicked.connect(self._toggle_star)
         self.list.trashPressed.connect(self._move_to_trash)
         self.list.openAsked.connect(lambda: self.commanded.emit("ui.open_file"))
+        self.list.geoAsked.connect(self.search_geo)
         self.list.sampleAsked.connect(lambda: self.commanded.emit("ui.try_sample"))
         bridge.tablesChanged.connect(self._on_tables)
         bridge.jobChanged.connect(self._on_job)
@@ -114,7 +120,10 @@ class LibraryPanel(Panel):
     # ---- what the frame asks ------------------------------------------------------------------------------------
 
     def actions(self) -> dict[str, Callable[[], object]]:  # type: ignore[override]
+        if self._geo is not None and self.pages.currentWidget() is self._geo.view:
+            return {"ui.find": self._geo.view.words.setFocus, "ui.paste": self._paste}
         found: dict[str, Callable[[], object]] = {
+            "ui.search_geo": self.search_geo,
             "ui.find": self.list.search.setFocus,
             "ui.cycle_preview": self.list.cycle_preview,
             "ui.paste": self._paste,
@@ -157,6 +166,33 @@ class LibraryPanel(Panel):
         """Show again what an earlier window remembered; the selection once the items are read."""
         self.list.recall(values)
         self._recalled = values.get("key", "")
+
+    # ---- GEO ----------------------------------------------------------------------------------------------------
+
+    @property
+    def geo(self) -> GeoSearch:
+        """The search of GEO, made when it is first wanted."""
+        if self._geo is None:
+            self._geo = GeoSearch(self._bridge, self)
+            self._geo.opened.connect(self.openRequested)
+            self._geo.closed.connect(self._show_list)
+            self.pages.addWidget(self._geo.view)
+        return self._geo
+
+    def search_geo(self) -> None:
+        """Look in GEO, with what was typed into the search as its words."""
+        if text := self.list.search.text().strip():
+            self.geo.view.words.setText(text)
+        self.pages.setCurrentWidget(self.geo.view)
+        self.geo.view.words.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.titleChanged.emit("Search GEO")
+        self.inspected.emit(None)
+        self.actionsChanged.emit()
+
+    def _show_list(self) -> None:
+        self.pages.setCurrentWidget(self.list)
+        self.titleChanged.emit("Library")
+        self._on_selected()
 
     # ---- selection ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.library import (
@@ -44,6 +53,7 @@ class LibraryList(QWidget):
     starClicked()        the star of the selected row
     trashPressed()       Delete
     openAsked()          the empty state's button; sampleAsked() its sample
+    geoAsked()           the button beside the search: look in GEO
     """
 
     selectionChanged = Signal()
@@ -52,6 +62,7 @@ class LibraryList(QWidget):
     trashPressed = Signal()
     openAsked = Signal()
     sampleAsked = Signal()
+    geoAsked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,6 +114,10 @@ class LibraryList(QWidget):
         top.addWidget(self.scopes)
         top.addStretch(1)
         top.addWidget(self.search, 1)
+        self.geo = QPushButton("Search GEO…", autoDefault=False)
+        self.geo.setToolTip("Look for series of GEO by words and filters")
+        self.geo.clicked.connect(self.geoAsked)
+        top.addWidget(self.geo)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
