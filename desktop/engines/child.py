@@ -153,6 +153,8 @@ class _Child:
                     continue
                 return True
             if ask is None:
+                for _, work in (*self._singles, *self._batches):
+                    work.close()
                 deadline_s = time.monotonic() + 1
                 while time.monotonic() < deadline_s and self._runtime.tidy():
                     pass

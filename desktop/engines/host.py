@@ -62,7 +62,15 @@ _OFFLINE = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _CLOSE_WITHIN_S = 1.5
-_OUT_OF_MEMORY = (b"out of memory", b"insufficient memory", b"OutOfMemory", b"failed to allocate", b"bad_alloc")
+_OUT_OF_MEMORY = (
+    b"out of memory",
+    b"insufficient memory",
+    b"outofmemory",
+    b"failed to allocate",
+    b"bad_alloc",
+    b"memory allocation of",
+    b"cannot allocate memory",
+)
 
 
 class LocalEngine:
@@ -326,7 +334,7 @@ class LocalModel:
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         self._output.seek(max(0, os.fstat(self._output.fileno()).st_size - 4000))
         words = self._output.read()
-        if any(sign in words for sign in _OUT_OF_MEMORY):
+        if any(sign in words.lower() for sign in _OUT_OF_MEMORY):
             return OutOfMemoryError(
                 f"{self.id} ran out of memory; its process ended ({how}).",
                 hint="Close other programs, unload other models or use a smaller one.",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State = list[Any]  # one key/value cache a layer
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "tiktoken.model", "qwen.tiktoken")
 _CHUNK = 512  # tokens of a prompt evaluated at once: a stop waits for one of them
 _TOGETHER = 8  # sequences that advance together in a batch
 
@@ -51,6 +52,10 @@ class MlxRuntime:
         mx.set_cache_limit(_buffer_limit())
         config = _read_config(files.path)
         prompting.check_context(files.context_tokens, config.get("max_position_embeddings"))
+        if not any((files.path / name).is_file() for name in _TOKENIZERS):
+            raise BadModelError(
+                "The model's folder holds no tokenizer.", hint="Download or import the whole folder again."
+            )
         self._model, self._tokenizer = load(str(files.path))
         self._files = files
         self._specials = [text for text in self._tokenizer.all_special_tokens if len(text) > 2]

@@ -46,3 +46,11 @@ async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.02)
+
+
+async def write_for_ever(kind: EngineName, path: str, note: str) -> None:
+    """For a process of its own: load a model, note its process id and write for ever."""
+    async with loaded(kind, Path(path)) as model:
+        Path(note).write_text(str(model.pid))
+        while True:
+            await answer(model, call(n=3900, temperature=1.0))
