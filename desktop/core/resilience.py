@@ -44,11 +44,13 @@ async def with_retries(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     chance: Callable[[], float] = random.random,
+    is_safe: Callable[[AppError], bool] = lambda error: error.retryable,
 ) -> T:
     """Do `work` until it succeeds, fails for good, or the attempts are used up; raises its last error.
 
-    Only an AppError whose `retryable` is true is tried again. When it carries the fact `retry_after_s` (a server's
-    Retry-After) the wait is at least that; one longer than `longest_s` is for the caller to decide, so it is raised.
+    Only an AppError that `is_safe` (its `retryable`, unless told otherwise) is tried again. When it carries the fact
+    `retry_after_s` (a server's Retry-After) the wait is at least that; one longer than `longest_s` is for the caller to
+    decide, so it is raised.
     """
     for failed in range(1, retries.attempts + 1):
         try:
@@ -56,7 +58,7 @@ async def with_retries(
         except AppError as error:
             asked_s = error.facts.get("retry_after_s")
             asked_s = float(asked_s) if isinstance(asked_s, int | float) else 0.0
-            if not error.retryable or failed == retries.attempts or asked_s > retries.longest_s:
+            if not is_safe(error) or failed == retries.attempts or asked_s > retries.longest_s:
                 raise
         await sleep(max(asked_s, retries.wait_s(failed, chance())))
     raise AssertionError("attempts is at least 1")

@@ -126,6 +126,9 @@ class FleetModel:
 
     tier            the slot it answers in; None for a model that only embeds
     context_tokens  the longest context it can be loaded with
+    family          models of one family are the same weights for different runtimes; empty for one of its own kind
+    pooling         how an embedding model makes one vector of many; empty for one that generates
+    query_prefix    what an embedding model wants in front of a question
     is_loaded       in memory now: a request would not wait for a load
     """
 
@@ -133,7 +136,9 @@ class FleetModel:
     engine: EngineName
     tier: Tier | None
     context_tokens: int
-    embeds: bool = False
+    family: str = ""
+    pooling: str = ""
+    query_prefix: str = ""
     is_loaded: bool = False
 
 
