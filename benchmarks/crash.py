@@ -36,6 +36,7 @@ from desktop.core.paths import Paths
 from desktop.core.ports import JobContext
 from desktop.store.db import Database
 from desktop.workers.runtime import JobRuntime
+from tests.stand_ins.fleet import make_house
 
 _WRITERS = 3
 _GONE_S = 5.0
@@ -86,6 +87,7 @@ def build(home: Path) -> tuple[Database, JobRuntime, EventBus]:
         {job.id: (STUDIO, job) for job in STUDIO.jobs},
         sandbox=cast(Any, None),
         net=cast(Any, None),
+        models=make_house(paths.home).gateway,
         settings=SettingsStore(paths.settings, SECTIONS, bus, environ={}),
         bus=bus,
         paths=paths,

@@ -16,8 +16,11 @@ from desktop.core.paths import Paths
 
 if TYPE_CHECKING:
     from desktop.cli.house import Bench
-    from desktop.net.http import Departure
-    from desktop.net.secrets import Redactor
+    from desktop.core.clock import Clock
+    from desktop.core.config import SettingsStore
+    from desktop.gateway.gateway import Gateway
+    from desktop.net.http import Departure, HttpNet
+    from desktop.net.secrets import Redactor, Secrets
     from desktop.sandbox.service import SandboxService
     from desktop.store.db import Database
     from desktop.workers.workbench import Workbench
@@ -167,8 +170,9 @@ def build(
             on_departure=functools.partial(_note_departure, store),
         )
         sandbox = SandboxService(functools.partial(settings.get, "sandbox"), paths)
+        models = _make_models(paths, settings, net, secrets, clock)
         runtime = JobRuntime(
-            store, jobs(), sandbox=sandbox, net=net, settings=settings, bus=bus, paths=paths, clock=clock
+            store, jobs(), sandbox=sandbox, net=net, models=models, settings=settings, bus=bus, paths=paths, clock=clock
         )
         if start and not is_read_only:
             cache.forget_old_partials()
@@ -185,10 +189,43 @@ def build(
         runtime=runtime,
         sandbox=sandbox,
         net=net,
+        models=models,
         secrets=secrets,
         doctor=functools.partial(
             checkups, paths=paths, store=store, settings=settings, sandbox=sandbox, secrets=secrets, cache=cache
         ),
+    )
+
+
+def _make_models(paths: Paths, settings: SettingsStore, net: HttpNet, secrets: Secrets, clock: Clock) -> Gateway:
+    """The gateway over what can run here and the servers the person named; nothing is loaded or asked yet."""
+    from desktop.core.paths import resources_dir
+    from desktop.engines.power import is_on_battery
+    from desktop.engines.rules import Rules
+    from desktop.gateway.flags import Flags
+    from desktop.gateway.gateway import Gateway
+    from desktop.gateway.metrics import Metrics
+    from desktop.gateway.roster import Roster
+    from desktop.studios import studios
+
+    metrics = Metrics()
+    roster = Roster(
+        fleet=None,
+        outside=net,
+        secret=secrets.get,
+        settings=functools.partial(settings.get, "models"),
+        servers=functools.partial(settings.get, "servers"),
+        clock=clock,
+        metrics=metrics,
+    )
+    return Gateway(
+        roster,
+        rules=Rules({kind: rule for studio in studios() for kind, rule in studio.rules.items()}),
+        flags=Flags(resources_dir() / "config" / "gateway" / "flags.yaml", paths.home / "flags.yaml"),
+        metrics=metrics,
+        cache_bytes=lambda: settings.get("models").cache_mb * 1_000_000,
+        is_on_battery=is_on_battery,
+        clock=clock,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,13 +46,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """A studio's manifest. `migrations` is "module:TUPLE" of (name, function) pairs; `settings` "module:Class"."""
+    """A studio's manifest. `migrations` is "module:TUPLE" of (name, function) pairs; `settings` "module:Class".
+
+    rules   kind of model task → "module:function" of Prompt → answer: what holds when no model can answer
+    """
 
     key: str
     title: str
     settings: str
     migrations: str
     jobs: tuple[Job, ...]
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

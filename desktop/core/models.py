@@ -138,3 +138,19 @@ class Models(Protocol):
 
     async def embed(self, texts: Sequence[str], *, is_query: bool = False) -> Vectors:
         """Unit vectors of texts; `is_query` adds the model's instruction for queries where it has one."""
+
+
+class ModelRoom(Models, Protocol):
+    """The same with what the program itself needs of it: its life, and what there is to show."""
+
+    async def run(self) -> None:
+        """Look after idle models and memory until cancelled."""
+
+    async def aclose(self) -> None:
+        """Unload everything."""
+
+    def status(self) -> dict[str, Any]:
+        """Models with states and figures, flags, counters, the latest decisions: JSON values. Any thread."""
+
+    def to_prometheus(self) -> str:
+        """The figures in Prometheus' text format. Any thread."""

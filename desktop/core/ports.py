@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from desktop.core.clock import Clock
+from desktop.core.models import Models
 from desktop.core.paths import Paths
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ class JobContext(Protocol):
     store: Store
     net: Net
     sandbox: Sandbox
+    models: Models
 
     def settings(self, studio: str) -> Any:
         """The validated settings of a studio, as they are now (an instance of its settings schema)."""

@@ -153,3 +153,9 @@ class Fleet(Protocol):
 
         Entering raises BudgetExceededError, BadModelError, EngineMissingError, EngineLostError or OutOfMemoryError.
         """
+
+    async def run(self) -> None:
+        """Look after idle times and memory pressure until cancelled."""
+
+    async def aclose(self) -> None:
+        """Unload everything and wait for it."""

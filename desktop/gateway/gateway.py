@@ -24,7 +24,7 @@ from desktop.gateway.cache import AnswerCache, Flights, OnText, Relay
 from desktop.gateway.errors import AllFailedError, NoModelError
 from desktop.gateway.flags import Flags
 from desktop.gateway.metrics import Metrics
-from desktop.gateway.roster import Candidate, Roster
+from desktop.gateway.roster import Candidate, Roster, to_row
 from desktop.gateway.weight import TIERS, Conditions, Decision, Weight, decide, weigh
 
 _KEPT_DECISIONS = 1000
@@ -113,6 +113,29 @@ class Gateway:
             ]
         values = np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
         return Vectors(values, chosen.backend.id, chosen.pooling, {"engine": chosen.backend.engine})
+
+    async def run(self) -> None:
+        """See `desktop.core.models.ModelRoom.run`."""
+        await self.roster.run()
+
+    async def aclose(self) -> None:
+        """See `desktop.core.models.ModelRoom.aclose`."""
+        await self.roster.aclose()
+
+    def status(self) -> dict[str, Any]:
+        """See `desktop.core.models.ModelRoom.status`."""
+        figures = {one.model: asdict(one) for one in self.metrics.figures()}
+        return {
+            "models": [to_row(one, figures.get(one.backend.id)) for one in self.roster.everyone()],
+            "flags": {name: flag.model_dump() for name, flag in self.flags.all().items()},
+            "flags_fault": str(self.flags.fault) if self.flags.fault else None,
+            "counters": dict(self.metrics.counters),
+            "decisions": [asdict(one) for one in list(self.routed)[-20:]],
+        }
+
+    def to_prometheus(self) -> str:
+        """See `desktop.core.models.ModelRoom.to_prometheus`."""
+        return self.metrics.to_prometheus()
 
     # ---- deciding ------------------------------------------------------------------------------------------------
 

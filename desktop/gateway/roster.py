@@ -5,10 +5,10 @@ Keeps one `Backend` for each model for the life of the process; the fleet and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from desktop.core.clock import Clock
 from desktop.core.models import EngineName, Tier
@@ -97,8 +97,19 @@ class Roster:
         return [one.backend for one in every if not one.backend.breaker.is_admitting]
 
     def everyone(self) -> list[Candidate]:
-        """All of them, for lists of models."""
-        return list(self._all(is_private=False))
+        """All of them, those that embed included, for lists of models."""
+        embedding = self.embedding()
+        return [*self._all(is_private=False), *((embedding,) if embedding else ())]
+
+    async def run(self) -> None:
+        """Look after the local models until cancelled."""
+        if self._fleet is not None:
+            await self._fleet.run()
+
+    async def aclose(self) -> None:
+        """Unload the local models."""
+        if self._fleet is not None:
+            await self._fleet.aclose()
 
     def _all(self, *, is_private: bool) -> Iterator[Candidate]:
         for model in self._fleet.status() if self._fleet else ():
@@ -177,3 +188,18 @@ def _burden(candidate: Candidate) -> tuple[float, float]:
     """How long a request would wait there, roughly; between equals, who was asked less often."""
     waiting = candidate.backend.in_flight / max(1, candidate.backend.parallel)
     return waiting + (0 if candidate.is_loaded else _LOAD_COSTS), candidate.backend.requests
+
+
+def to_row(candidate: Candidate, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A model as JSON values, for lists; `figures` of `metrics.ModelFigures`, None when it was never asked."""
+    backend = candidate.backend
+    return {
+        "id": backend.id,
+        "engine": backend.engine,
+        "tier": None if candidate.pooling else candidate.tier,
+        "is_remote": backend.is_remote,
+        "is_loaded": candidate.is_loaded,
+        "context_tokens": candidate.context_tokens,
+        "breaker": backend.breaker.state,
+        "figures": figures,
+    }

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from desktop.core.clock import Clock
 from desktop.core.config import SettingsStore
+from desktop.core.models import Models
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox
 from desktop.core.trace import span
@@ -32,6 +33,7 @@ class Context:
     store: Database
     net: Net
     sandbox: Sandbox
+    models: Models
     _settings: SettingsStore
     _live: LiveJob
     _children: Children

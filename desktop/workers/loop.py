@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +22,7 @@ from desktop.core.config import SettingsStore
 from desktop.core.errors import AppError
 from desktop.core.events import EventBus, JobChanged
 from desktop.core.jobs import Job, JobError, JobRecord, JobState, Studio, resolve
+from desktop.core.models import ModelRoom
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox
 from desktop.core.trace import SpanBuffer, Trace, span
@@ -34,6 +35,7 @@ from desktop.workers.live import LiveJob
 from desktop.workers.queue import Broken, Queue
 from desktop.workers.upkeep import Upkeep
 
+T = TypeVar("T")
 _CANCEL_GRACE_S = 1.5  # a job that has not ended by then is called cancelled all the same
 _STOP_GRACE_S = 3.0
 _IO_THREADS = 32
@@ -49,6 +51,7 @@ class Parts:
     jobs: Mapping[str, tuple[Studio, Job]]
     sandbox: Sandbox
     net: Net
+    models: ModelRoom
     settings: SettingsStore
     bus: EventBus
     paths: Paths
@@ -69,6 +72,7 @@ class WorkLoop:
         self._spans = SpanBuffer()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._guests: set[asyncio.Task[Any]] = set()
 
     async def main(self, started: Callable[[WorkLoop], None]) -> None:
         """Work until `stop`; tells `started` once jobs can be added."""
@@ -79,13 +83,14 @@ class WorkLoop:
             self._admit(job)
         self._schedule()
         upkeep = Upkeep(parts.store, parts.settings, parts.paths, parts.clock, self._spans, self.live)
-        ticking = self._spawn(upkeep.run())
+        ticking = [self._spawn(upkeep.run()), self._spawn(parts.models.run())]
         self.loop.call_soon(self.children.warm_up)
         try:
             await self._stopping.wait()
         finally:
-            ticking.cancel()
-            running = [live.task for live in self.live.values() if live.task is not None]
+            for one in ticking:
+                one.cancel()
+            running = [live.task for live in self.live.values() if live.task is not None] + [*self._guests]
             for task in running:
                 task.cancel()
             if running:
@@ -96,8 +101,9 @@ class WorkLoop:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
             for live in clinging:  # its row says "running": the next start makes that "interrupted"
                 _log.warning("job %s did not end when stopped", live.record.id)
-            with contextlib.suppress(TimeoutError):  # an engine that hangs: the next start removes what is left
-                await asyncio.wait_for(parts.sandbox.aclose(), _STOP_GRACE_S)
+            for close in (parts.models.aclose, parts.sandbox.aclose):
+                with contextlib.suppress(TimeoutError):  # an engine that hangs: the next start removes what is left
+                    await asyncio.wait_for(close(), _STOP_GRACE_S)
             with contextlib.suppress(AppError):
                 await upkeep.store_all()
 
@@ -114,6 +120,16 @@ class WorkLoop:
         """A job that is in the store waits its turn from now on."""
         self._admit(job)
         self._schedule()
+
+    async def host(self, work: Coroutine[Any, Any, T]) -> T:
+        """Work that is no job, such as the local API: cancelled when the loop ends."""
+        task = asyncio.ensure_future(work)
+        self._guests.add(task)
+        try:
+            return await task
+        finally:
+            self._guests.discard(task)
+            task.cancel()
 
     def cancel(self, job_id: str) -> None:
         """Stop a job, waiting or running."""
@@ -207,6 +223,7 @@ class WorkLoop:
             store=parts.store,
             net=parts.net,
             sandbox=parts.sandbox,
+            models=parts.models,
             _settings=parts.settings,
             _live=live,
             _children=self.children,

@@ -14,7 +14,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from desktop.core.clock import Clock, SystemClock
 from desktop.core.config import SettingsStore
 from desktop.core.events import EventBus, JobChanged
 from desktop.core.jobs import Job, JobRecord, JobState, Studio
+from desktop.core.models import ModelRoom
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox
 from desktop.store import jobs as rows
@@ -48,6 +49,7 @@ class JobRuntime:
         *,
         sandbox: Sandbox,
         net: Net,
+        models: ModelRoom,
         settings: SettingsStore,
         bus: EventBus,
         paths: Paths,
@@ -56,7 +58,7 @@ class JobRuntime:
         strange = [job.id for _, job in jobs.values() if job.lane not in LANES]
         if strange:
             raise ValueError(f"jobs in a lane that does not exist: {strange}")
-        self._parts = Parts(store, jobs, sandbox, net, settings, bus, paths, clock or SystemClock())
+        self._parts = Parts(store, jobs, sandbox, net, models, settings, bus, paths, clock or SystemClock())
         self._store, self._bus, self._clock = store, bus, self._parts.clock
         self._work: WorkLoop | None = None
         self._thread: threading.Thread | None = None
@@ -145,6 +147,14 @@ class JobRuntime:
         if work is None:
             raise RuntimeError("the runtime is not started")
         return asyncio.run_coroutine_threadsafe(work.children.run(fn, *args), work.loop)
+
+    def host(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run a coroutine on the runtime's loop, where models are; cancelling the future cancels it."""
+        loop_work = self._work
+        if loop_work is None:
+            work.close()
+            raise RuntimeError("the runtime is not started")
+        return asyncio.run_coroutine_threadsafe(loop_work.host(work), loop_work.loop)
 
     def start(self) -> None:
         """Mark what a crash cut off, empty the scratch folder, and begin to work off the queue."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from desktop.core.config import SECTIONS, SettingsStore
 from desktop.core.events import EventBus
 from desktop.core.jobs import Studio
+from desktop.core.models import ModelRoom
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox, Secrets
 from desktop.store import audit
@@ -36,6 +37,8 @@ def settings_sections(studios: Iterable[Studio]) -> dict[str, str]:
         "net": "desktop.net.config:NetSettings",
         "sandbox": "desktop.sandbox.config:SandboxSettings",
         "memory": "desktop.engines.memory_settings:MemorySettings",
+        "models": "desktop.gateway.config:ModelsSettings",
+        "servers": "desktop.gateway.config:ServersSettings",
     }
     return own | {studio.key: studio.settings for studio in studios}
 
@@ -51,6 +54,7 @@ class Workbench:
     runtime: JobRuntime
     sandbox: Sandbox
     net: Net
+    models: ModelRoom
     secrets: Secrets
     doctor: Callable[[], list[Checkup]]
 

@@ -135,6 +135,12 @@ class PretendFleet:
         finally:
             self.leases[model_id] -= 1
 
+    async def run(self) -> None:
+        """Nothing to look after."""
+
+    async def aclose(self) -> None:
+        """Nothing to unload."""
+
 
 class PretendOutside:
     """The way out: lets through what is in `allowed`, and notes it."""

@@ -48,6 +48,7 @@ def fetch(workbench: Workbench) -> Iterator[Fetch]:
         {JOB.id: (STUDIO, JOB)},
         sandbox=workbench.sandbox,
         net=workbench.net,
+        models=workbench.models,
         settings=workbench.settings,
         bus=workbench.bus,
         paths=workbench.paths,

@@ -24,6 +24,7 @@ from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.service import SandboxService
 from desktop.store.db import Database
 from desktop.workers.runtime import JobRuntime
+from tests.stand_ins.fleet import make_house
 
 
 class ToyParams(BaseModel):
@@ -210,6 +211,7 @@ class Rig:
             JOBS,
             sandbox=SandboxService(SandboxSettings, self.paths),
             net=cast(Any, None),
+            models=make_house(self.paths.home).gateway,
             settings=self.settings,
             bus=self.bus,
             paths=self.paths,

@@ -105,6 +105,7 @@ def test_a_lane_that_does_not_exist_is_a_mistake(bench: Rig) -> None:
             {"toy.quick": (studio, dataclasses.replace(job, lane="fast"))},
             sandbox=None,  # type: ignore[arg-type]
             net=None,  # type: ignore[arg-type]
+            models=None,  # type: ignore[arg-type]
             settings=bench.settings,
             bus=bench.bus,
             paths=bench.paths,
