@@ -79,7 +79,11 @@ class Backend:
         self.parallel = 1
         self._lease, self._patience, self._metrics = lease, patience, metrics
         self._slots: Slots | None = None
-        self._batcher: Batcher[Call, Written] = Batcher(self._write_many, wait_s=batch_wait_s, most=_MOST_IN_A_BATCH)
+        self._batcher: Batcher[Call, Written] = Batcher(
+            self._write_many, wait_s=batch_wait_s, most=_MOST_IN_A_BATCH, on_left=self._stop
+        )
+        self._in_bulk: dict[str, LoadedModel] = {}
+        self._stops: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -157,11 +161,15 @@ class Backend:
             now_s, patience = asyncio.get_running_loop().time, self._patience()
             began_s = now_s()
             async with self._turn(max(map(_context_tokens, calls)), is_bulk=True) as (loaded, timing):
+                self._in_bulk |= dict.fromkeys((call.id for call in calls), loaded)
                 try:
                     async with asyncio.timeout(patience.total_s):
                         outcomes = await loaded.generate_many(calls)
                 except TimeoutError:
                     raise out_of_patience(self.id, "total", patience.total_s) from None
+                finally:
+                    for call in calls:
+                        self._in_bulk.pop(call.id, None)
             total_s = now_s() - began_s
             timing = replace(timing, first_token_s=total_s, total_s=total_s)
             results: list[Written | Exception] = []
@@ -180,6 +188,13 @@ class Backend:
             return await self.breaker.call(work)
         except _AllFailed as failed:
             return failed.results
+
+    def _stop(self, call: Call) -> None:
+        """Nobody waits for this call of a running batch any more."""
+        if (loaded := self._in_bulk.get(call.id)) is not None:
+            task = asyncio.ensure_future(loaded.stop_call(call.id))
+            self._stops.add(task)
+            task.add_done_callback(self._stops.discard)
 
     @asynccontextmanager
     async def _turn(self, context_tokens: int, *, is_bulk: bool) -> AsyncIterator[tuple[LoadedModel, Timing]]:

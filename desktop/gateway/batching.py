@@ -33,8 +33,10 @@ class Batcher(Generic[C, R]):
         *,
         wait_s: Callable[[], float],
         most: int,
+        on_left: Callable[[C], None] = lambda call: None,
     ) -> None:
-        self._work, self._wait_s, self._most = work, wait_s, most
+        """on_left: a caller was cancelled while others in its batch are still waited for."""
+        self._work, self._wait_s, self._most, self._on_left = work, wait_s, most, on_left
         self._open: _Batch[C, R] | None = None
 
     async def ask(self, call: C) -> R:
@@ -56,6 +58,8 @@ class Batcher(Generic[C, R]):
                 if self._open is batch:
                     self._open = None
                 batch.task.cancel()
+            elif result.cancelled():
+                self._on_left(call)
 
     async def _collect(self, batch: _Batch[C, R]) -> None:
         now_s = asyncio.get_running_loop().time

@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from desktop.core.errors import AppError, OfflineError
 from desktop.core.models import EngineName, Message, Tier, Usage
@@ -25,6 +22,10 @@ from desktop.gateway.metrics import Metrics
 from desktop.gateway.roster import Roster
 from tests.conftest import ROOT
 from tests.stand_ins.virtual_time import LoopClock
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Says = Callable[[Call], str]
 
@@ -50,6 +51,7 @@ class PretendModel:
     hang: int | None = None
     calls: list[Call] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
 
@@ -82,6 +84,8 @@ class PretendModel:
         return results
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import numpy as np
+
         self.batches.append(len(texts))
         return np.asarray([[len(text), 0.0] for text in texts], dtype=np.float32)
 
@@ -96,6 +100,9 @@ class PretendModel:
 
     async def drop_caches(self, keep_bytes: int = 0) -> int:
         return 0
+
+    async def stop_call(self, call_id: str) -> None:
+        self.stopped.append(call_id)
 
     async def limit_buffers(self, max_bytes: int) -> int:
         return 0

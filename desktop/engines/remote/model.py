@@ -52,6 +52,7 @@ class RemoteModel:
         self._server, self._departures, self._secret = server, departures, secret
         self._enforcing: wire.Enforcing | None = None  # unknown until the first schema
         self._probing = asyncio.Lock()
+        self._in_bulk: dict[str, asyncio.Future[Piece]] = {}
         self._stopped: set[str] = set()  # calls of a running batch that nobody wants any more
 
     def generate(self, call: Call) -> AsyncIterator[Piece]:
@@ -86,23 +87,32 @@ class RemoteModel:
         """See the port: sent side by side, since such servers batch by themselves; answers come whole."""
         turns = asyncio.Semaphore(self.parallel)
 
-        async def one(call: Call) -> tuple[Piece, ...] | Exception:
+        async def in_turn(call: Call) -> Piece:
             async with turns:
-                if call.id in self._stopped:
-                    return (Piece("", finish="cancelled"),)
-                try:
-                    return (await self._whole(call),)
-                except AppError as error:
-                    return error
+                return await self._whole(call)
 
-        try:
-            return list(await asyncio.gather(*map(one, calls)))
-        finally:
-            self._stopped.difference_update(call.id for call in calls)
+        async def one(call: Call) -> tuple[Piece, ...] | Exception:
+            work = self._in_bulk[call.id] = asyncio.ensure_future(in_turn(call))
+            try:
+                return (await work,)
+            except AppError as error:
+                return error
+            except asyncio.CancelledError:
+                if call.id in self._stopped:
+                    return (Piece("", "cancelled"),)
+                raise
+            finally:
+                work.cancel()
+                self._in_bulk.pop(call.id, None)
+                self._stopped.discard(call.id)
+
+        return list(await asyncio.gather(*map(one, calls)))
 
     async def stop_call(self, call_id: str) -> None:
-        """See the port: a call that has not been sent yet is not sent; one that has been is left to end."""
-        self._stopped.add(call_id)
+        """See the port."""
+        if (work := self._in_bulk.get(call_id)) is not None:
+            self._stopped.add(call_id)
+            work.cancel()
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See the port."""
@@ -155,6 +165,10 @@ class RemoteModel:
         return 0
 
     async def drop_caches(self, keep_bytes: int = 0) -> int:
+        """There are none."""
+        return 0
+
+    async def limit_buffers(self, max_bytes: int) -> int:
         """There are none."""
         return 0
 

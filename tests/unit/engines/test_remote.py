@@ -179,7 +179,8 @@ async def test_what_the_server_enforces_is_found_out_once(
 async def test_every_fault_is_a_typed_error_and_asked_once(slip: Slip, code: str) -> None:
     with standing_in(token="s3cret") as server:
         server.slip(slip)
-        error = await fault(model(server, first_token_s=0.3, stall_s=0.3))
+        limits = {"first_token_s": 0.3, "stall_s": 0.3} if slip.silent_s or slip.pause_s else {}
+        error = await fault(model(server, **limits))
         assert error.code == code
         assert "s3cret" not in f"{error} {error.hint} {error.facts}"
         assert len(server.asked) == 1
@@ -252,6 +253,20 @@ async def test_many_at_once_keep_their_order_and_fail_alone(kind: ServerKind) ->
     assert ["".join(p.text for p in pieces) for pieces in rest if isinstance(pieces, tuple)] == [
         f"You said text {i}" for i in range(1, 5)
     ]
+
+
+async def test_one_of_many_can_be_stopped() -> None:
+    with standing_in() as server:
+        server.slip(Slip(silent_s=5, times=1))
+        remote = model(server, parallel=1)
+        calls = [Call(f"c{n}", call(f"text {n}").messages, 100) for n in range(3)]
+        many = asyncio.ensure_future(remote.generate_many(calls))
+        while not server.asked:
+            await asyncio.sleep(0.01)
+        await remote.stop_call("c0")
+        results = await many
+    ends = [pieces[-1].finish for pieces in results if isinstance(pieces, tuple)]
+    assert ends == ["cancelled", "stop", "stop"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

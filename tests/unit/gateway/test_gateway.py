@@ -380,6 +380,21 @@ def test_one_bad_item_does_not_fail_the_batch(tmp_path: Path) -> None:
     assert [answer.text for answer in rest if isinstance(answer, Answer)] == [f"echo item {n}" for n in range(1, 5)]
 
 
+def test_the_model_is_told_who_left_a_batch(tmp_path: Path) -> None:
+    async def work() -> None:
+        house = make_house(tmp_path)
+        small = house.fleet.add("small", "small", is_loaded=True, piece_s=1)
+        task = Task("test.ask", is_bulk=True)
+        asked = [asyncio.ensure_future(house.gateway.generate(prompt(str(n), task=task))) for n in range(3)]
+        await asyncio.sleep(0.5)
+        asked[1].cancel()
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(one) for one in done] == [Answer, asyncio.CancelledError, Answer]
+        assert len(small.stopped) == 1
+
+    run_virtual(work())
+
+
 def test_repeated_requests_are_answered_from_memory_until_told_otherwise(run: Callable[..., Any]) -> None:
     async def work(house: House) -> None:
         small = house.fleet.models["small"]
