@@ -81,6 +81,12 @@ class UnclearQuestionError(InputError):
     code = "omics.unclear_question"
 
 
+class MixedCellsError(InputError):
+    """A plan that would count the cell types of one sample as several samples."""
+
+    code = "omics.mixed_cells"
+
+
 class OutputFolderError(InputError):
     """The results cannot be put where they should go: not empty, not writable, or the disk is full."""
 
@@ -166,6 +172,12 @@ class NothingAnalysableError(NothingToAnalyseError):
     """Readable, but no table this analysis can use; facts list what there is."""
 
     code = "omics.nothing_analysable"
+
+
+class NotReadsError(NothingAnalysableError):
+    """A matrix of cells whose values prove to be no reads when all of them are seen."""
+
+    code = "omics.not_reads"
 
 
 class AnalysisFailedError(RunFailedError):

@@ -85,16 +85,20 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
     """
     samples = inspection.samples
     if params.plan is None:
+        from desktop.studios.omics.steps.pseudobulk import cells_asked, of_these_cells
         from desktop.studios.omics.steps.question import plan_question
 
+        cells, reason = cells_asked(params.question, samples)
         plan = plan_question(
             params.question,
-            inspection,
+            inspection.model_copy(update={"samples": of_these_cells(samples, cells)}),
             design=params.design,
             contrast=params.contrast,
             alpha=params.alpha,
             lfc_threshold=params.lfc_threshold,
         )
+        if reason is not None:
+            plan = plan.model_copy(update={"keep": cells | plan.keep, "reasons": [reason, *plan.reasons]})
     else:
         given = {name: getattr(params, name) for name in ("design", "contrast", "alpha", "lfc_threshold")}
         plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
@@ -119,7 +123,10 @@ def _for_values(plan: Plan, inspection: Inspection) -> Plan:
 
 def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
     """Whether the plan can be run on these samples: the samples it keeps, its design, its contrast."""
+    from desktop.studios.omics.steps.pseudobulk import check_cells
+
     kept = kept_samples(plan, samples)
+    check_cells(plan, samples)
     if len(kept.samples) < 2:
         raise OneGroupError(
             f"The plan keeps {len(kept.samples)} of {len(samples.samples)} samples.", hint="Keep at least two samples."

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from desktop.studios.omics.errors import AllZeroError
 from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
 from desktop.studios.omics.sources import text as texts
-from desktop.studios.omics.sources.expression import ExpressionTable
+from desktop.studios.omics.sources.expression import ExpressionTable, readable_names
 from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import read_table
 from desktop.studios.omics.steps.design import cautions_of, propose_design
 from desktop.studios.omics.steps.factors import swap_factors, technical_replicates
+from desktop.studios.omics.steps.pseudobulk import whole_samples
 from desktop.studios.omics.steps.sample_swap import swapped_samples
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
+
+_GSM = re.compile(r"GSM\d+")
+_GSM_PREFIX = re.compile(r"^GSM\d+[._-]")
 
 
 def read_sheet(path: Path) -> dict[str, list[str]]:
@@ -45,9 +50,10 @@ def make_inspection(
     """
     _refuse_all_zero(table, samples)
     samples, merged = merge_spellings(samples)
-    proposal = propose_design(samples)
-    doubts = [*merged, *_say_replicates(samples), *_say_numbers(table, samples), *_say_swaps(table, samples)]
-    cautions = [*cautions, *doubts, *cautions_of(samples, proposal)]
+    shown = whole_samples(samples)
+    proposal = propose_design(shown)
+    doubts = [*merged, *_say_replicates(shown), *_say_numbers(table, shown), *_say_swaps(table, shown)]
+    cautions = [*cautions, *doubts, *cautions_of(shown, proposal)]
     return Inspection(
         source=str(source),
         files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],
@@ -143,9 +149,15 @@ def _say_swaps(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
     return [Caution(code="omics.samples_swapped", text=text)]
 
 
-def samples_from_names(names: list[str]) -> tuple[SampleTable, list[Reason]]:
-    """A sample table read from the names of the columns alone, offered as such."""
+def samples_from_names(names: Sequence[str], columns: Sequence[str] | None = None) -> tuple[SampleTable, list[Reason]]:
+    """A sample table read from the names of the columns alone, offered as such.
+
+    columns   the names as written: where only accessions were kept of them, the rest of them tells the groups
+    """
     found = factors_from_names(names)
+    if columns is not None and all(map(_GSM.fullmatch, names)):
+        rest = [_GSM_PREFIX.sub("", PurePosixPath(column).name) for column in columns]
+        found = factors_from_names(readable_names(rest)) if len(set(rest)) == len(rest) else found
     found.pop("replicate", None)  # in a name it only counts the samples of a group
     table = make_sample_table(names, found)
     if table.factors:

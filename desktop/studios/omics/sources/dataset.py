@@ -13,6 +13,7 @@ from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError, UnreadableTableError
 from desktop.studios.omics.schema import FoundFile, Inspection, Reason, ValueType
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
+from desktop.studios.omics.sources.cell_samples import samples_of
 from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.files import found_file, read_expression, read_series, sha256
 from desktop.studios.omics.sources.folder import look_at_file
@@ -21,7 +22,7 @@ from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet, sheet
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.symbols import symbols_for
 from desktop.studios.omics.sources.text import read_bytes
-from desktop.studios.omics.steps.sample_match import match_samples
+from desktop.studios.omics.steps.sample_match import Match, match_samples
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,34 @@ def _own_sheet(path: Path, table: ExpressionTable) -> tuple[str, Joined] | None:
     return None
 
 
+def _inspect_cells(path: Path, table: ExpressionTable, chosen: FoundFile, sheet: Path | None) -> Inspection:
+    """A file of single cells, its samples described by its own labels and by a table of samples where one is given."""
+
+    def joined(whole: ExpressionTable) -> tuple[Joined, list[Reason]]:
+        if sheet is not None:
+            return join_sheet(whole.names, read_sheet(sheet), sheet=sheet.name, counts=path.name), []
+        samples, reasons = samples_from_names(whole.names, whole.columns)
+        return Joined(samples, list(range(len(whole.names))), [], Match({}, "the names of the samples", "")), reasons
+
+    found, reasons = samples_of(table, joined)
+    files = [chosen]
+    if sheet is not None:
+        files.append(_given_sheet(sheet, len(found.samples.samples)))
+    return make_inspection(path, table, chosen, files, found.samples, reasons, [*table.cautions, *found.cautions])
+
+
+def _given_sheet(sheet: Path, n_rows: int) -> FoundFile:
+    return FoundFile(
+        path=str(sheet.resolve()),
+        role="sample_sheet",
+        n_rows=n_rows,
+        size_bytes=sheet.stat().st_size,
+        sha256=sha256(sheet),
+        chosen=True,
+        why="The table of samples that was given.",
+    )
+
+
 def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
     series = read_series(path)
     if series is not None and series.samples and sheet is None:
@@ -113,6 +142,8 @@ def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
     table = read_expression(path)
     _refuse_sheet(path, table)
     chosen = found_file(path, table, chosen=True)
+    if table.pools is not None:
+        return _inspect_cells(path, table, chosen, sheet)
     if sheet is None:
         own = _own_sheet(path, table)
         if own is not None:
@@ -120,17 +151,9 @@ def _inspect_file(path: Path, sheet: Path | None) -> Inspection:
             told = [Reason(about="samples", text=why, by="rule:sample_sheet")]
             cautions = [*table.cautions, *own[1].cautions]
             return make_inspection(path, table, chosen, [chosen], own[1].samples, told, cautions)
-        samples, reasons = samples_from_names(table.names)
+        samples, reasons = samples_from_names(table.names, table.columns)
         return make_inspection(path, table, chosen, [chosen], samples, reasons, table.cautions)
     joined = join_sheet(table.names, read_sheet(sheet), sheet=sheet.name, counts=path.name)
-    given = FoundFile(
-        path=str(sheet.resolve()),
-        role="sample_sheet",
-        n_rows=len(joined.samples.samples),
-        size_bytes=sheet.stat().st_size,
-        sha256=sha256(sheet),
-        chosen=True,
-        why="The table of samples that was given.",
-    )
+    given = _given_sheet(sheet, len(joined.samples.samples))
     cautions = [*table.cautions, *joined.cautions]
     return make_inspection(path, table, chosen, [chosen, given], joined.samples, [], cautions)

@@ -40,6 +40,22 @@ _STATISTIC = re.compile(
 
 
 @dataclass(frozen=True)
+class Pools:
+    """What each column was added up from, where the table was made of single cells; one entry a column everywhere.
+
+    sample    whom the cells are from        n_cells   how many
+    kind      their type, or "all cells"     factors   labels that all cells of a sample share
+    kind_name the column of types, "" where the cells have none
+    """
+
+    sample: list[str]
+    n_cells: list[int]
+    kind_name: str
+    kind: list[str]
+    factors: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class ExpressionTable:
     """values (G, S) numbers in the table's order; names are the columns made readable, columns as written."""
 
@@ -53,6 +69,7 @@ class ExpressionTable:
     why: str
     cautions: list[Caution] = field(default_factory=list)
     lengths: NDArray[np.float64] | None = None  # (G,) transcript length in bases where the table gives it
+    pools: Pools | None = None
 
 
 def to_expression(table: Table) -> ExpressionTable:
@@ -378,6 +395,11 @@ def _report_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cauti
                 "They are kept as they stand; which genes they were cannot be told.",
             )
         )
+    return unique_ids(ids, id_type, name, cautions)
+
+
+def unique_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Caution]) -> list[str]:
+    """The identifiers, those that stand more than once numbered; DuplicateIdError where that hides an error."""
     twice = duplicated(ids)
     if not twice:
         return ids

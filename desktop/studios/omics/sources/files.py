@@ -19,7 +19,9 @@ from desktop.studios.omics.sources.expression import ExpressionTable, to_express
 from desktop.studios.omics.sources.per_sample import combine
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import Table, read_table
+from desktop.studios.omics.sources.tenx import HDF5, MTX, has_cells, is_named_for_cells, read_cells
 
+_MOST_BYTES = 512 * 1024**2
 _COUNTS = ("counts", "expected_counts")
 
 
@@ -35,6 +37,8 @@ def read_expression(path: Path) -> ExpressionTable:
         return _best_sheet(read_workbook(path), path.name)
     if archive_kind(head) is not None:
         return _archive(path)
+    if head.startswith((MTX, HDF5)):
+        return read_cells(path)
     if head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
         text, _ = texts.decode(texts.read_bytes(path), name=path.name)
         return to_expression(soft.matrix_table(text, path.name))
@@ -59,12 +63,6 @@ def _refuse_other(path: Path, head: bytes) -> None:
             hint="The download went wrong: fetch the file again.",
             file=path.name,
         )
-    if head.startswith((b"%%MatrixMarket", b"\x89HDF")):
-        raise NothingAnalysableError(
-            f"{path.name} holds single cells.",
-            hint="Sum the counts of each sample's cells to a table of genes by samples first.",
-            file=path.name,
-        )
     if re.match(rb"@\S+.*\n[ACGTNacgtn.]+\n\+", head):
         raise NothingAnalysableError(
             f"{path.name} holds sequencing reads.", hint="Count the reads per gene first.", file=path.name
@@ -81,11 +79,16 @@ def _folder(path: Path) -> ExpressionTable:
     files = sorted(
         file for file in path.rglob("*") if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
     )
-    shallow = [file for file in files if len(file.relative_to(path).parts) <= 2]
-    return combine(
-        ((str(file.relative_to(path)), file.read_bytes()) for file in shallow if file.stat().st_size < 512 * 1024**2),
-        source=path.name,
-    )
+    shallow = [file for file in files if len(file.relative_to(path).parts) <= 2 and not is_named_for_cells(file.name)]
+    try:
+        return combine(
+            ((str(file.relative_to(path)), file.read_bytes()) for file in shallow if file.stat().st_size < _MOST_BYTES),
+            source=path.name,
+        )
+    except NothingAnalysableError:
+        if has_cells(path):
+            return read_cells(path)
+        raise
 
 
 def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
@@ -109,6 +112,8 @@ def _archive(path: Path) -> ExpressionTable:
     try:
         return combine(read_members(path), source=path.name)
     except NothingAnalysableError as nothing:
+        if has_cells(path):
+            return read_cells(path)
         found: list[ExpressionTable] = []
         for name, data in read_members(path):
             try:
@@ -134,6 +139,11 @@ def _archive(path: Path) -> ExpressionTable:
         raise nothing from None
 
 
+def role_of_table(table: ExpressionTable) -> FileRole:
+    """What a table is: made of single cells, or by its values."""
+    return "single_cell" if table.pools is not None else role_of(table.value_type)
+
+
 def role_of(value_type: ValueType) -> FileRole:
     """What a table of genes by samples is, from its values."""
     if value_type in _COUNTS:
@@ -146,7 +156,7 @@ def found_file(path: Path, table: ExpressionTable, *, chosen: bool) -> FoundFile
     is_folder = path.is_dir()
     return FoundFile(
         path=str(path),
-        role="per_sample_counts" if is_folder else role_of(table.value_type),
+        role="per_sample_counts" if is_folder and table.pools is None else role_of_table(table),
         value_type=table.value_type,
         id_type=table.id_type,
         n_rows=len(table.gene_ids),

@@ -46,6 +46,7 @@ class Contents:
     root: Path
     looks: list[Look] = field(default_factory=list)
     loose: list[Look] = field(default_factory=list)
+    cells_problem: AppError | None = None  # why the single cells that are there cannot be used
 
     @property
     def all(self) -> list[Look]:
@@ -113,7 +114,41 @@ def look_at(root: Path, extra: list[Path]) -> Contents:
             why=table.why,
         )
         contents.loose.append(Look(folder, record, expression=table))
+    _look_at_cells(contents)
     return contents
+
+
+def _look_at_cells(contents: Contents) -> None:
+    """The files of cells together, added up to one table of samples."""
+    found = [look for look in contents.looks if look.record.role == "single_cell" and look.expression is None]
+    if not found or any(look.expression is not None and look.expression.pools for look in contents.looks):
+        return
+    path = found[0].path
+    if len(found) > 1:
+        path = Path(os.path.commonpath([look.path.parent for look in found]))
+    try:
+        table = read_expression(path)
+    except AppError as error:
+        contents.cells_problem = error
+        found[0].record = found[0].record.model_copy(update={"why": f"{found[0].record.why} {error}"})
+        return
+    if table.pools is None:
+        return
+    record = FoundFile(
+        path=str(path),
+        role="single_cell",
+        value_type=table.value_type,
+        id_type=table.id_type,
+        n_rows=len(table.gene_ids),
+        n_samples=len(table.names),
+        why=table.why,
+    )
+    if path.is_dir():
+        contents.loose.append(Look(path, record, expression=table))
+        return
+    found[0].expression = table
+    known = found[0].record
+    found[0].record = record.model_copy(update={"size_bytes": known.size_bytes, "sha256": known.sha256})
 
 
 def look_at_file(path: Path) -> Look:
@@ -164,8 +199,8 @@ def _by_content(path: Path) -> tuple[FileRole, Look]:
 
 
 _MAGIC: tuple[tuple[bytes, FileRole, str], ...] = (
-    (b"\x89HDF\r\n\x1a\n", "single_cell", "An HDF5 file (h5ad, 10x): single cells are not analysed here."),
-    (b"%%MatrixMarket", "single_cell", "A sparse matrix, as 10x writes it: single cells are not analysed here."),
+    (b"\x89HDF\r\n\x1a\n", "single_cell", "An HDF5 file, as anndata and CellRanger write cells."),
+    (b"%%MatrixMarket", "single_cell", "A sparse matrix, as 10x writes cells."),
     (b"BAM\x01", "raw_reads", "Aligned reads."),
     (b"CRAM", "raw_reads", "Aligned reads."),
     (b"IDAT", "array_raw", "A raw Illumina array."),
@@ -231,6 +266,8 @@ def _archive(path: Path, look: Look) -> tuple[FileRole, Look]:
     except NothingAnalysableError as error:
         look.record = look.record.model_copy(update={"why": str(error)})
         return "archive", look
+    if table.pools is not None:
+        return _with_expression(look, table, "single_cell")
     counts = table.value_type in ("counts", "expected_counts")
     return _with_expression(look, table, "per_sample_counts" if counts else "archive")
 

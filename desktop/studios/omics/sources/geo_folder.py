@@ -14,6 +14,7 @@ from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError
 from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
+from desktop.studios.omics.sources.cell_samples import samples_of
 from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.files import sha256
 from desktop.studios.omics.sources.folder import Contents, Look, look_at
@@ -45,7 +46,7 @@ def inspect_folder(root: Path, sheet: Path | None) -> Inspection:
     best = _choose(candidates, series, cautions)
     table = best.expression
     assert table is not None
-    joined, reasons = _samples(table, best, series, contents, given, sheet)
+    joined, reasons = samples_of(table, lambda one: _samples(one, best, series, contents, given, sheet))
     cautions += [*table.cautions, *joined.cautions]
     cautions += _say_unreadable(contents)
     files = [_with_reason(look, best, candidates) for look in contents.all]
@@ -163,7 +164,7 @@ def _ranked(contents: Contents) -> list[Look]:
         for look in contents.all
         if look.expression is not None and look.expression.value_type not in ("not_expression", "unknown")
     ]
-    if any(_rank(look)[0] < 4 for look in usable):  # one file of many samples beats a stray table of one column
+    if any(_rank(look)[0] < 5 for look in usable):  # one file of many samples beats a stray table of one column
         usable = [look for look in usable if look.expression is not None and len(look.expression.names) >= 2]
     return sorted(usable, key=_rank)
 
@@ -181,12 +182,14 @@ def _rank(look: Look) -> tuple[int, int, int, str]:
         place = 0 if table.value_type == "counts" else 1
     elif counts and is_ncbi:
         place = 2
+    elif table.pools is not None:
+        place = 4
     elif counts:
         place = 3
     elif look.record.role == "series_matrix":
-        place = 4
+        place = 5
     else:
-        place = 5 if table.value_type in ("log_intensity", "linear_intensity") else 6
+        place = 6 if table.value_type in ("log_intensity", "linear_intensity") else 7
     return place, -len(table.names), -len(table.gene_ids), look.record.path
 
 
@@ -244,7 +247,8 @@ def _samples(
         else next((look.sheet for look in contents.looks if look.record.role == "run_table"), None)
     )
     if series is not None and (given is None or _is_run_table(given, series)):
-        return _from_series(table, series, runs, contents, name)
+        is_cells = best.expression is not None and best.expression.pools is not None
+        return _from_series(table, series, runs, contents, name, best_is_cells=is_cells)
     if given is not None and sheet is not None:
         return join_sheet(table.names, given, sheet=sheet.name, counts=name), []
     found = _sheets_that_match(table, contents, name)
@@ -266,7 +270,7 @@ def _samples(
             hint="One column of the table of samples has to hold the names of the columns of the counts table.",
             columns=table.names[:50],
         )
-    samples, reasons = samples_from_names(table.names)
+    samples, reasons = samples_from_names(table.names, table.columns)
     return Joined(samples, list(range(len(table.names))), [], Match({}, "the names of the columns", "")), reasons
 
 
@@ -304,12 +308,20 @@ def _agree(one: SampleTable, other: SampleTable) -> bool:
 
 
 def _from_series(
-    table: ExpressionTable, series: GeoSeries, runs: dict[str, list[str]] | None, contents: Contents, name: str
+    table: ExpressionTable,
+    series: GeoSeries,
+    runs: dict[str, list[str]] | None,
+    contents: Contents,
+    name: str,
+    *,
+    best_is_cells: bool,
 ) -> tuple[Joined, list[Reason]]:
     """Join by name; else through another table of the same samples whose columns do have names; else ask."""
     try:
-        return join_geo(table.names, series, runs, counts=name)
+        return join_geo(table.names, series, runs, counts=name, are_cells=best_is_cells)
     except SamplesDoNotMatchError as error:
+        if best_is_cells:
+            raise
         for look in contents.looks:
             other = look.expression
             if other is None or other is table or other.value_type not in ("fpkm", "tpm", "counts", "expected_counts"):
@@ -332,7 +344,7 @@ def _from_series(
             joined.cautions.append(Caution(code="omics.matched_by_values", text=text))
             samples = joined.samples.model_copy(update={"samples": [table.names[at] for at in joined.kept]})
             return Joined(samples, joined.kept, joined.cautions, joined.match), reasons
-        samples, reasons = samples_from_names(table.names)
+        samples, reasons = samples_from_names(table.names, table.columns)
         caution = Caution(code=error.code, text=f"{error} {error.hint}", blocks=True)
         return Joined(
             samples, list(range(len(table.names))), [caution], Match({}, "the names of the columns", "")
@@ -353,6 +365,7 @@ def _with_reason(look: Look, best: Look, candidates: Sequence[Look]) -> FoundFil
             "submitted counts shared out between genes",
             "raw counts made by NCBI",
             "raw counts, one file a sample",
+            "raw counts of single cells, added up by sample",
             "the values of the series matrix",
             "intensities",
             "normalised values, for want of counts",
@@ -381,11 +394,10 @@ def _nothing(root: Path, contents: Contents) -> AppError:
     if len(contents.looks) == 1 and problems:
         return problems[0]
     roles = sorted({look.record.role.replace("_", " ") for look in contents.looks})
-    single_cell = any(look.record.role == "single_cell" for look in contents.looks)
+    if contents.cells_problem is not None:
+        return contents.cells_problem
     return NothingAnalysableError(
         f"{root.name} holds no table of genes by samples. There is: {', '.join(roles)}.",
-        hint="Single cells need their counts summed per sample first."
-        if single_cell
-        else "Add a table of raw counts, or one counts file a sample.",
+        hint="Add a table of raw counts, or one counts file a sample.",
         files=_listed(contents),
     )

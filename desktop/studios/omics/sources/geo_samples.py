@@ -22,10 +22,16 @@ _BULK_RNA = ("", "rna-seq", "ncrna-seq", "mirna-seq", "ssrna-seq", "other", "est
 
 
 def join_geo(
-    names: Sequence[str], series: GeoSeries, run_table: Mapping[str, Sequence[str]] | None, *, counts: str
+    names: Sequence[str],
+    series: GeoSeries,
+    run_table: Mapping[str, Sequence[str]] | None,
+    *,
+    counts: str,
+    are_cells: bool = False,
 ) -> tuple[Joined, list[Reason]]:
     """Pair the columns of an expression table with the samples of the series and describe them.
 
+    are_cells   the table was made of single cells, so samples of single cells belong to it
     run_table   columns of an SRA run table, to get from runs to samples
     raises      SamplesDoNotMatchError, NothingAnalysableError (no sample of a bulk RNA assay)
     """
@@ -49,7 +55,7 @@ def join_geo(
             f"table of samples."
         )
         cautions.append(Caution(code="omics.samples_do_not_match", text=text, blocks=True))
-    kept = _assay_gate(sorted(match.pairs), match, samples, cautions)
+    kept = _assay_gate(sorted(match.pairs), match, samples, cautions, are_cells=are_cells)
     _say_unmatched(names, match, samples, counts, cautions)
     chosen = [samples[match.pairs[at]] for at in kept]
     columns = _columns(chosen)
@@ -118,10 +124,12 @@ def _match(
     return None, None
 
 
-def _assay_gate(kept: list[int], match: Match, samples: Sequence[GeoSample], cautions: list[Caution]) -> list[int]:
-    """Keep samples of one organism and of bulk RNA; say which were left out and why."""
+def _assay_gate(
+    kept: list[int], match: Match, samples: Sequence[GeoSample], cautions: list[Caution], *, are_cells: bool
+) -> list[int]:
+    """Keep samples of one organism and of RNA, bulk where the table is; say which were left out and why."""
     wrong = [at for at in kept if samples[match.pairs[at]].strategy.lower() not in _BULK_RNA]
-    single = [at for at in kept if "single cell" in samples[match.pairs[at]].library_source.lower()]
+    single = [at for at in kept if not are_cells and "single cell" in samples[match.pairs[at]].library_source.lower()]
     if len(wrong) == len(kept) or (kept and len(single) == len(kept)):
         assay = "single-cell RNA" if single else samples[match.pairs[kept[0]]].strategy
         raise NothingAnalysableError(

@@ -173,12 +173,13 @@ def _named(place: Sequence[str], number: int, places: Sequence[Sequence[str]], p
 def _place_name(place: Sequence[str], number: int, places: Sequence[Sequence[str]]) -> str:
     """What a varying word of the names is called: "condition" for the one with a control word, else by its place."""
     words = vocabulary()
-    with_control = [
-        at
-        for at, other in enumerate(places)
-        if any(words.rank("control_levels", value) is not None for value in set(other))
-    ]
-    main = with_control[0] if with_control else min(range(len(places)), key=lambda at: len(set(places[at])))
+    ranks = [[r for value in set(other) if (r := words.rank("control_levels", value)) is not None] for other in places]
+    with_control = [at for at, found in enumerate(ranks) if found]
+    main = (
+        min(with_control, key=lambda at: min(ranks[at]))
+        if with_control
+        else min(range(len(places)), key=lambda at: len(set(places[at])))
+    )
     if number == main:
         return "condition"
     if sorted(set(place)) == [f"{place[0][:1]}{n}" for n in range(1, len(set(place)) + 1)]:
