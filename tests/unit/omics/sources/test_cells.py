@@ -95,7 +95,7 @@ def test_fractions_deep_in_the_matrix_are_found(tmp_path: Path) -> None:
     n, whole_ones = len(counts.data), counts.copy()
     for part in (slice(n // 8, n // 2 - n // 16), slice(n // 2 + n // 8, n - n // 16)):  # not where it is looked first
         counts.data[part] = np.log1p(counts.data[part])
-    with pytest.raises(NothingAnalysableError, match="no whole numbers, up to .*: not raw counts"):
+    with pytest.raises(NothingAnalysableError, match=r"no whole numbers, up to .*: not raw counts"):
         inspect_data(write_h5ad(tmp_path / "b.h5ad", cells, X=counts))
     found = inspect_data(write_h5ad(tmp_path / "c.h5ad", cells, X=counts, counts=whole_ones))
     assert "layers/counts" in found.why
