@@ -22,6 +22,7 @@ from desktop.core.errors import AppError
 from desktop.core.events import EventBus, SettingsChanged
 from desktop.core.files import write_atomic
 from desktop.core.jobs import resolve
+from desktop.core.misfit import misfit
 
 _UNITS = {"s": "s", "ms": "ms", "mb": "MB", "gib": "GiB", "bytes": "bytes", "usd": "USD", "pct": "%"}
 PREFIX = "BENCHTOP_"
@@ -113,9 +114,8 @@ class SettingsStore:
             try:
                 checked = schema.model_validate({**in_file, **self._overrides(section)})
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise SettingsError(f"{section}.{where}: {first['msg']}.", hint="Give a value that fits.") from error
+                where, what = misfit(error, schema.model_fields)
+                raise SettingsError(f"{section}.{where} {what}.", hint="Give a value that fits.") from error
             dumped = checked.model_dump(mode="json")
             text = config_file.changed(self._file, section, {name: dumped[name] for name in fields})
             try:
@@ -205,9 +205,9 @@ class SettingsStore:
         except SettingsFault as fault:
             return str(fault)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]) if first["loc"] else ""
-            what = f"{section}.{name}: {first['msg']}"
+            where, said = misfit(error, self._schema(section).model_fields)
+            name = where.partition(".")[0]
+            what = f"{section}.{where}: {said}"
             if name in overrides:
                 return f"environment variable {_variable(section, name)}: {what}"
             return f"{self.path.name} line {self._file.line(section, name)}: {what} ({self.path})"

@@ -77,13 +77,13 @@ def read(path: Path, *, known: Iterable[str]) -> ConfigFile:
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise fault(mark.line if mark else 0, error.problem or "not YAML") from error
+        raise fault(mark.line if mark else 0, _plain(error.problem or "")) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise fault(0, f"not YAML: {error}") from error
     if root is None:
         return ConfigFile(text)
     if not isinstance(root, yaml.MappingNode):
-        raise fault(root.start_mark.line, "expected sections such as “general:”")
+        raise fault(root.start_mark.line, "there must be sections such as “general:”")
     nodes, faults = _nodes(root, tuple(known))
     good = {section for section, name in nodes if not name}
     return ConfigFile(
@@ -96,6 +96,23 @@ def read(path: Path, *, known: Iterable[str]) -> ConfigFile:
         nodes,
         str(fault(*faults[0])) if faults else None,
     )
+
+
+_YAML = (  # words of YAML's own complaint, what they mean here
+    ("tab", "there is a tab; indent with spaces"),
+    ("mapping values are not allowed", "a colon too many; put text with a colon between quotes"),
+    ("expected ',' or ']'", "the list is not closed; write it as [first, second]"),
+    ("expected ',' or '}'", "the braces are not closed"),
+    ("found unexpected end of stream", "a quote is not closed"),
+    ("constructor", "only plain values may stand here: text, numbers, true, false, lists"),
+    ("could not find expected ':'", "a colon is missing; write it as name: value"),
+)
+
+
+def _plain(problem: str) -> str:
+    """YAML's complaint in plain English."""
+    known = (said for words, said in _YAML if words in problem or (words == "tab" and "\\t" in problem))
+    return next(known, "this is not a setting; write it as name: value, indented by two spaces")
 
 
 def _nodes(
@@ -164,6 +181,8 @@ def _edited(file: ConfigFile, section: str, fields: Mapping[str, Any]) -> str:
     if (section, "") not in file.nodes:
         return "".join([*lines, "" if not lines or lines[-1].endswith("\n") else "\n", f"{section}:\n", new])
     last = max(node.start_mark.line for (name, _), node in file.nodes.items() if name == section)
+    if last >= len(lines):  # a value over several lines was replaced by a shorter one
+        return text
     if not lines[last].endswith("\n"):
         lines[last] += "\n"
     return "".join([*lines[: last + 1], new, *lines[last + 1 :]])

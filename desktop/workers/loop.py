@@ -22,6 +22,7 @@ from desktop.core.config import SettingsStore
 from desktop.core.errors import AppError
 from desktop.core.events import EventBus, JobChanged
 from desktop.core.jobs import Job, JobError, JobRecord, JobState, Studio, resolve
+from desktop.core.misfit import misfit
 from desktop.core.models import ModelRoom
 from desktop.core.paths import Paths
 from desktop.core.ports import Net, Sandbox
@@ -281,10 +282,9 @@ def checked_params(job: Job, given: Mapping[str, Any]) -> BaseModel:
     try:
         return schema.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        where, what = misfit(error, schema.model_fields)
         raise BadParamsError(
-            f"{job.id}: {where}: {first['msg']}.", hint="Correct that parameter and try again.", parameter=where
+            f"{job.id}: {where or 'parameters'}: {what}.", hint="Correct that parameter and try again.", parameter=where
         ) from error
 
 

@@ -104,7 +104,7 @@ def test_numbers_keep_the_limits_of_their_schema(frame: Frame, run: Run[Any], wo
         assert workbench.settings.get("omics").alpha == pytest.approx(0.01)
         spin.setValue(0)
         assert workbench.settings.get("omics").alpha == pytest.approx(0.01)
-        assert any(not label.isHidden() and "greater than 0" in label.text() for label in row.findChildren(QLabel))
+        assert any(not label.isHidden() and "more than 0" in label.text() for label in row.findChildren(QLabel))
         window.close()
 
     run(scenario())

@@ -54,20 +54,26 @@ def test_the_file_then_the_environment(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        pytest.param("run:\n  alpha: 0.01\n  timeout_s: soon\n", 3, "run.timeout_s", id="wrong type"),
-        pytest.param("run:\n  # two\n\n  alpha: 2\n", 4, "less than 1", id="out of range"),
-        pytest.param("run:\n  alhpa: 0.01\n", 2, "run.alhpa", id="unknown field"),
+        pytest.param(
+            "run:\n  alpha: 0.01\n  timeout_s: soon\n",
+            3,
+            "run.timeout_s: must be a number, not “soon”",
+            id="wrong type",
+        ),
+        pytest.param("run:\n  # two\n\n  alpha: 2\n", 4, "run.alpha: must be less than 1, not “2”", id="out of range"),
+        pytest.param("run:\n  alhpa: 0.01\n", 2, "run.alhpa: there is no such setting; alpha?", id="unknown field"),
         pytest.param("general:\n  theme: dark\nrnu:\n  alpha: 1\n", 3, "run?", id="unknown section"),
         pytest.param("run:\n  alpha: 0.01\n  alpha: 0.02\n", 3, "twice", id="field twice"),
         pytest.param("run:\n  alpha: 0.01\nrun:\n", 3, "twice", id="section twice"),
-        pytest.param("run:\n  alpha: [1\n", 3, "", id="not YAML"),
+        pytest.param("run:\n  alpha: [1\n", 3, "not closed", id="not YAML"),
         pytest.param("run: 5\n", 1, "needs fields", id="a value for a section"),
         pytest.param("- a\n- b\n", 1, "sections", id="a list"),
         pytest.param("run:\n  alpha: &a 0.01\n  timeout_s: *a\n", 3, "alias", id="an alias"),
-        pytest.param("run:\n  alpha: !!python/object/apply:os.getcwd []\n", 2, "", id="an object"),
+        pytest.param("run:\n  alpha: !!python/object/apply:os.getcwd []\n", 2, "plain values", id="an object"),
         pytest.param("run:\n  api_key: abc\n", 2, "keychain", id="a secret"),
-        pytest.param("run:\n  names: {a: 1}\n", 2, "run.names", id="wrong shape"),
-        pytest.param("run:\n  \t- x\n", 2, "", id="a tab"),
+        pytest.param("run:\n  names: {a: 1}\n", 2, "run.names: must be a list", id="wrong shape"),
+        pytest.param("run:\n  \t- x\n", 2, "tab", id="a tab"),
+        pytest.param("run:\n  mode: maybe\n", 2, "run.mode: must be one of ask or never, not “maybe”", id="a choice"),
     ],
 )
 def test_a_fault_names_file_and_line_and_the_last_good_values_stay(
@@ -83,6 +89,7 @@ def test_a_fault_names_file_and_line_and_the_last_good_values_stay(
     assert str(path) in rig.store.fault
     assert words in rig.store.fault
     assert "abc" not in rig.store.fault
+    assert not any(word in rig.store.fault for word in ("Input", "valid", "parse", "expected", "permitted"))
     assert rig.store.get("run").alpha == 0.2
     assert rig.events == [SettingsChanged(rig.store.fault)]
     with pytest.raises(SettingsError):
