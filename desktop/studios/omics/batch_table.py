@@ -205,6 +205,14 @@ def _choose(params: BatchParams, runs: Path, key: str) -> tuple[Path, BatchResul
     return folder, _unfinished(folder, key)
 
 
+def unfinished_batch(params: BatchParams, runs: Path) -> BatchResult | None:
+    """The table of this batch as far as it is, while it is under way or was cut off; None when there is none."""
+    key = fingerprint(params.items)
+    if params.out_dir is not None:
+        return _unfinished(params.out_dir.expanduser().absolute(), key)
+    return next(filter(None, (_unfinished(folder, key) for folder in sorted(runs.glob(f"batch-{key[:12]}*")))), None)
+
+
 def _unfinished(folder: Path, key: str) -> BatchResult | None:
     try:
         found = load_batch(folder)

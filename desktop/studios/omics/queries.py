@@ -15,7 +15,7 @@ from desktop.core.clock import Clock
 from desktop.core.paths import resources_dir
 from desktop.core.ports import Store
 from desktop.studios.omics import repo
-from desktop.studios.omics.batch_schema import BatchResult
+from desktop.studios.omics.batch_schema import BatchParams, BatchResult
 from desktop.studios.omics.errors import UnknownRunError
 from desktop.studios.omics.repo import RunRow
 from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Inspection, Plan, SampleTable
@@ -239,6 +239,13 @@ def load_batch(folder: Path) -> BatchResult:
     from desktop.studios.omics.batch_table import load_batch as load
 
     return load(folder)
+
+
+def unfinished_batch(params: BatchParams, runs: Path) -> BatchResult | None:
+    """The outcomes so far of a batch that is under way or was cut off; None when it has none."""
+    from desktop.studios.omics.batch_table import unfinished_batch as unfinished
+
+    return unfinished(params, runs)
 
 
 def read_batch_file(path: Path) -> list[AnalysisParams]:

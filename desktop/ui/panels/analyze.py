@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
+from desktop.studios.omics.batch_schema import BATCH_FILE
 from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.comparison import COMPARISON_FILE
@@ -62,6 +63,7 @@ class AnalyzePanel(Panel):
         self.runs.failed.connect(self._on_run_failed)
         self.runs.planRequested.connect(self.back_to_plan)
         self.runs.closed.connect(self._show_setup)
+        self.runs.batch.dataOpened.connect(self._open_with_question)
         self.desk = ScriptDesk(bridge, self.pages, self)
         self.desk.shown.connect(self._on_shown)
         self.desk.finished.connect(self.runs.open)
@@ -93,7 +95,7 @@ class AnalyzePanel(Panel):
 
     def open_data(self, data: str, samples: str = "") -> None:
         """Look at data: a file, a folder, an accession; a results folder is shown as results."""
-        if any((Path(data) / name).is_file() for name in ("manifest.json", COMPARISON_FILE)):
+        if any((Path(data) / name).is_file() for name in ("manifest.json", COMPARISON_FILE, BATCH_FILE)):
             self.open_run(data)
             return
         self._data, self._sheet, self._inspection, self._wanted = data, samples, None, None
@@ -110,6 +112,10 @@ class AnalyzePanel(Panel):
             self._data, self._sheet, self._inspection = "", "", None
             self.setup.show_nothing()
         self.runs.open(run, tab)
+
+    def _open_with_question(self, data: str, question: str) -> None:
+        self.setup.question.setText(question)
+        self.open_data(data)
 
     def new_analysis(self) -> None:
         """Begin with nothing."""

@@ -17,12 +17,14 @@ from shiboken6 import isValid
 
 from desktop.core.errors import AppError
 from desktop.studios.omics import queries
+from desktop.studios.omics.batch_schema import BATCH_FILE
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.comparison import COMPARISON_FILE, load_comparison
 from desktop.ui.itemmodels.jobs import when_words
 from desktop.ui.itemmodels.library_items import read_details
 from desktop.ui.itemmodels.names import home_words
 from desktop.ui.itemmodels.outputs import read_output
+from desktop.ui.panels.analyze_batch import BATCH, BatchPage
 from desktop.ui.panels.analyze_exports import RunExports
 from desktop.ui.widgets.inspector import Inspected, Operation
 
@@ -58,6 +60,11 @@ class RunPages(QObject):
         self._bridge, self._pages = bridge, pages
         self.exports = RunExports(bridge, parent)
         self.exports.compared.connect(self.open)
+        self.batch = BatchPage(bridge, pages, self)
+        self.batch.runOpened.connect(self.open)
+        self.batch.failed.connect(self.failed)
+        self.batch.shown.connect(self._on_batch_shown)
+        self.batch.closed.connect(self._on_closed)
         self.run: RunResults | None = None
         self.view: ResultsView | None = None
         self._comparison: ComparisonView | None = None
@@ -75,14 +82,20 @@ class RunPages(QObject):
         front = self._pages.currentWidget()
         if front is not None and front is self._comparison:
             return self._comparison.out_dir
+        if self.batch.folder is not None:
+            return self.batch.folder
         return self.run.out_dir if self.run is not None and self.is_in_front else None
 
     def open(self, run: str, tab: str = "") -> None:
-        """Show a finished run, by its id or its folder, or a comparison by its folder."""
+        """Show a finished run, by its id or its folder, a comparison by its folder, a batch by its folder or job."""
         self._turn += 1
-        is_comparison = (Path(run) / COMPARISON_FILE).is_file()
         turn = self._turn
-        self._bridge.start(self._open_comparison(run, turn) if is_comparison else self._open_run(run, tab, turn))
+        if (Path(run) / COMPARISON_FILE).is_file():
+            self._bridge.start(self._open_comparison(run, turn))
+        elif (Path(run) / BATCH_FILE).is_file():
+            self._bridge.start(self.batch.open_folder(Path(run)))
+        else:
+            self._bridge.start(self._open_run(run, tab, turn))
 
     def forget_pending(self) -> None:
         """What is still being read is not shown when it comes."""
@@ -106,6 +119,10 @@ class RunPages(QObject):
 
     async def _open_run(self, run: str, tab: str, turn: int) -> None:
         bench = self._bridge.workbench
+        job = None if Path(run).is_absolute() else await self._bridge.read(bench.runtime.job, run)
+        if job is not None and job.kind == BATCH:
+            await self.batch.open_job(job)
+            return
         try:
             folder = Path(run)
             if not folder.is_dir():
@@ -198,6 +215,10 @@ class RunPages(QObject):
         self._comparison.set_comparison(found)
         self._pages.setCurrentWidget(self._comparison)
         self.shown.emit("Two runs compared")
+        self.inspected.emit(None)
+
+    def _on_batch_shown(self, title: str) -> None:
+        self.shown.emit(title)
         self.inspected.emit(None)
 
     def _on_closed(self) -> None:

@@ -26,10 +26,13 @@ from desktop.ui.itemmodels.jobs import when_words
 from desktop.ui.itemmodels.library_items import Details, LibraryItem, Marks, dataset_items, read_details, run_item
 from desktop.ui.palette import Entry
 from desktop.ui.panels import Panel
+from desktop.ui.panels.library_batch import start_batch
 from desktop.ui.panels.library_geo import GeoSearch
 from desktop.ui.widgets.banner import Notice
+from desktop.ui.widgets.batch_sheet import BatchSheet
 from desktop.ui.widgets.inspector import Inspected, Operation
 from desktop.ui.widgets.library_list import LibraryList
+from desktop.ui.widgets.sheet import ask
 
 PREVIEWS = ("right", "below", "off")
 LIMIT = 2000  # runs listed
@@ -124,6 +127,7 @@ class LibraryPanel(Panel):
             return {"ui.find": self._geo.view.words.setFocus, "ui.paste": self._paste}
         found: dict[str, Callable[[], object]] = {
             "ui.search_geo": self.search_geo,
+            "ui.ask_several": self.ask_several,
             "ui.find": self.list.search.setFocus,
             "ui.cycle_preview": self.list.cycle_preview,
             "ui.paste": self._paste,
@@ -166,6 +170,29 @@ class LibraryPanel(Panel):
         """Show again what an earlier window remembered; the selection once the items are read."""
         self.list.recall(values)
         self._recalled = values.get("key", "")
+
+    # ---- several at once ------------------------------------------------------------------------------------------
+
+    def ask_several(self) -> None:
+        """Ask one or more questions of several datasets, as one job."""
+        self._bridge.start(self._ask_several())
+
+    async def _ask_several(self) -> None:
+        datasets = [item for item in self.list.model.items if item.kind == "Dataset" and not item.is_trashed]
+        if not datasets:
+            hint = "Open a counts table or a folder first; it is in the library from then on."
+            self.noticed.emit(Notice("There is no dataset in the library yet.", hint))
+            return
+        sheet = BatchSheet(self.window(), datasets, {item.key for item in self.list.selected})
+        if await ask(sheet) != BatchSheet.DialogCode.Accepted:
+            return
+        try:
+            job_id = await start_batch(self.window(), self._bridge, sheet.places, sheet.questions)
+        except AppError as error:
+            self.noticed.emit(Notice.of(error))
+            return
+        if job_id:
+            self.runRequested.emit(job_id)
 
     # ---- GEO ----------------------------------------------------------------------------------------------------
 
