@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import linkage
 from desktop.core.ports import Finding
 from desktop.studios.omics.schema import Contrast, Plan
 from desktop.ui.itemmodels.gene_results import GeneResults
-from desktop.ui.itemmodels.run_results import Dispersions, RunResults
+from desktop.ui.itemmodels.run_results import RunResults, Spread
 
 
 def make_genes(n_genes: int = 2000, seed: int = 7) -> GeneResults:
@@ -108,7 +108,7 @@ def make_results(folder: Path, n_genes: int = 2000, n_samples: int = 8, *, is_re
             }
             for number, sample in enumerate(samples)
         ),
-        dispersions=Dispersions(mean, trend * rng.chisquare(4, len(mean)) / 4, trend, trend),
+        spread=Spread("dispersion", mean, trend * rng.chisquare(4, len(mean)) / 4, trend, trend),
         code='"""Made-up script."""\n# a comment\nimport os\nprint("ok")\n' + "x = 1\n" * 40,
         report="# Report\n\nSome words.\n\n| a | b |\n| - | - |\n| 1 | 2 |\n",
         timings={"fit": 3.2},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
+    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -247,3 +249,34 @@ def test_the_folder_is_dragged_as_a_file(qtbot: QtBot, tmp_path: Path) -> None:
     chip.set_path(tmp_path)
     assert [Path(url.toLocalFile()) for url in chip.drag_data().urls()] == [tmp_path]
     assert str(tmp_path) in chip.accessibleDescription()
+
+
+def test_values_on_a_log_scale_are_never_called_counts(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> None:
+    made = make_results(tmp_path)
+    spread = made.spread
+    assert spread is not None
+    log = replace(
+        made,
+        plan=made.plan.model_copy(update={"values": "log_intensity"}),
+        genes=replace(made.genes, is_log=True),
+        spread=replace(spread, kind="variance"),
+        quality=tuple(row | dict.fromkeys(("library_size", "size_factor"), float("nan")) for row in made.quality),
+    )
+    view.set_results(log)
+    said: list[str] = []
+    for name in TABS:
+        view.show_tab(name)
+        if isinstance(page := view.page(name), QualityTab):
+            qtbot.waitUntil(page.is_complete)
+            said += [figure.accessibleName() for figure in page.figures]
+    view.select_rows([3])
+    table = table_of(view)
+    column = table.model.keys.index("base_mean")
+    header = [table.model.headerData(column, Qt.Orientation.Horizontal, role) for role in (
+        Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole)]  # fmt: skip
+    said += [*header, view.selection.text()]
+    said += [label.text() for label in view.findChildren(QLabel)]
+    assert "Variance" in said
+    assert "Mean log₂" in said
+    assert "mean log₂ value" in view.selection.text()
+    assert not [text for text in said if "counts" in text or "Library" in text or "Dispersion" in text]

@@ -21,7 +21,7 @@ from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
 from desktop.ui.widgets.plots.labels import place
 from desktop.ui.widgets.plots.ma import MAPlot
 from desktop.ui.widgets.plots.pca import PCAPlot
-from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars, SampleTree, leaf_order
+from desktop.ui.widgets.plots.qc import PValueHistogram, SampleBars, SampleTree, SpreadPlot, leaf_order
 from desktop.ui.widgets.plots.volcano import VolcanoPlot
 from tests.ui.analyze_data import make_genes
 
@@ -346,7 +346,7 @@ def test_quality_figures_say_what_they_show(qtbot: QtBot) -> None:
     assert "5,900 p-values, flat with a peak near 0" in histogram.summary()
     histogram.set_results(np.array([np.nan]))
     assert histogram.summary() == "No p-values."
-    dispersion = DispersionPlot()
+    dispersion = SpreadPlot("dispersion")
     show(qtbot, dispersion)
     mean = 10 ** rng.normal(2, 1, 500)
     dispersion.set_results(mean, np.full(500, 0.04), np.full(500, 0.04), np.full(500, 0.04))
@@ -355,7 +355,14 @@ def test_quality_figures_say_what_they_show(qtbot: QtBot) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [VolcanoPlot, MAPlot, PCAPlot, PValueHistogram, DispersionPlot, lambda: HeatmapFigure("Heatmap", "heatmap")],
+    [
+        VolcanoPlot,
+        MAPlot,
+        PCAPlot,
+        PValueHistogram,
+        lambda: SpreadPlot("variance"),
+        lambda: HeatmapFigure("Heatmap", "heatmap"),
+    ],
     ids=["volcano", "ma", "pca", "p-values", "dispersion", "heatmap"],
 )
 def test_an_empty_figure_is_drawn_and_named(qtbot: QtBot, make: Callable[[], Figure]) -> None:

@@ -46,6 +46,7 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "parts": [first, *others],
         "overlap": overlap_rows(view) if others else [],
         "quality": quality_rows(view),
+        "are_reads": view.plan.values in ("counts", "expected_counts"),
         "loadings": loading_rows(view),
         "enrichment": enrichment,
         "methods": methods(view.plan, view.summary, view.samples) + (enrichment.methods if enrichment else ""),

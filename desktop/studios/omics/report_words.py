@@ -32,6 +32,7 @@ FIGURES = {
         "Volcano",
         (
             "Each point is a gene: change to the right means more in the treated samples; higher means surer. "
+            "The dashed line is the threshold. "
             "Triangles at the top edge have a p value below the smallest number the computer holds."
         ),
     ),
@@ -45,7 +46,10 @@ FIGURES = {
     ),
     "top_genes": ("Top genes", "The genes with the smallest p values, sample by sample; lines join paired samples."),
     "pca": ("Principal components", "Samples that lie together have similar expression."),
-    "sample_qc": ("Sample checks", "Depth, genes detected and likeness to the other samples; flagged samples in red."),
+    "sample_qc": (
+        "Sample checks",
+        "Likeness to the others and, of reads, depth and genes detected; flagged ones in red.",
+    ),
     "sample_clustering": (
         "Sample clustering",
         "Samples joined early, at a small distance, have similar expression; names are coloured by group.",

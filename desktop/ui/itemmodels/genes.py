@@ -105,6 +105,8 @@ class GeneTableModel(QAbstractTableModel):
         if orientation == Qt.Orientation.Vertical:
             return section + 1 if role == Qt.ItemDataRole.DisplayRole else None
         title, help_text = _TITLES[self._keys[section]]
+        if self._keys[section] == "base_mean" and self._results.is_log:
+            title, help_text = "Mean log₂", "Average log₂ value over all samples"
         if role == Qt.ItemDataRole.DisplayRole:
             return title
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleDescriptionRole):
@@ -153,7 +155,7 @@ class GeneTableModel(QAbstractTableModel):
         if math.isnan(value):
             return self._results.reason(row) if key == "padj" else "–"
         if key == "base_mean":
-            return f"{value:,.1f}"
+            return f"{value:.2f}" if self._results.is_log else f"{value:,.1f}"
         if key in ("pvalue", "padj"):
             return format_p(value)
         return f"{value:.3f}".replace("-", "−")

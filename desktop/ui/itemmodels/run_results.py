@@ -23,9 +23,13 @@ _MOST_TEXT = 2_000_000  # characters of script and report
 
 
 @dataclass(frozen=True, slots=True)
-class Dispersions:
-    """(G,) each, of the genes that were fitted."""
+class Spread:
+    """How much each fitted gene varies, by itself, as expected, and as the test used it; (G,) each.
 
+    kind   "dispersion" of reads, or "variance" of log2 values
+    """
+
+    kind: str
     base_mean: Floats
     genewise: Floats
     trend: Floats
@@ -76,7 +80,7 @@ class RunResults:
     heatmap_samples: tuple[str, ...]
     distances: Floats
     quality: tuple[dict[str, Any], ...]
-    dispersions: Dispersions | None
+    spread: Spread | None
     code: str
     report: str
     pvalue_reading: str = ""
@@ -95,6 +99,11 @@ class RunResults:
         return has.get(name, True)
 
     @property
+    def are_reads(self) -> bool:
+        """Whether the values are counts of reads, and not on a log scale."""
+        return self.plan.values in ("counts", "expected_counts")
+
+    @property
     def has_test(self) -> bool:
         """Whether genes were tested, so that there is a volcano."""
         return self.counts is not None
@@ -106,7 +115,11 @@ def load_run_results(out_dir: Path) -> RunResults:
 
     view = queries.load_results(out_dir)
     genes = GeneResults.of(
-        view.gene_ids, view.gene_symbols, {name: getattr(view, name) for name in NUMBER_COLUMNS}, view.padj_reason
+        view.gene_ids,
+        view.gene_symbols,
+        {name: getattr(view, name) for name in NUMBER_COLUMNS},
+        view.padj_reason,
+        is_log=view.plan.values not in ("counts", "expected_counts"),
     )
     summary, manifest = view.summary, view.manifest
     has_test = bool(np.isfinite(view.padj).any() or "n_significant" in summary)
@@ -136,7 +149,7 @@ def load_run_results(out_dir: Path) -> RunResults:
         heatmap_samples=tuple(view.heatmap_samples),
         distances=view.distances,
         quality=tuple(view.quality),
-        dispersions=_dispersions(view.out_dir / "dispersions.csv"),
+        spread=_spread(view.out_dir),
         code=_text(view.out_dir / "analysis.py"),
         report=_text(view.out_dir / "report.md"),
         pvalue_reading=str(summary.get("pvalue_reading", "")),
@@ -212,8 +225,19 @@ def _cautions(plan: Plan, manifest: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _dispersions(path: Path) -> Dispersions | None:
-    wanted = ("base_mean", "dispersion_gene", "dispersion_trend", "dispersion")
+def _spread(out_dir: Path) -> Spread | None:
+    for kind, expected, name in (
+        ("dispersion", "dispersion_trend", "dispersions.csv"),
+        ("variance", "variance_prior", "variances.csv"),
+    ):
+        wanted = ("base_mean", f"{kind}_gene", expected, kind)
+        if (columns := _columns(out_dir / name, wanted)) is not None:
+            return Spread(kind, *columns)
+    return None
+
+
+def _columns(path: Path, wanted: tuple[str, ...]) -> Floats | None:
+    """(len(wanted), G) of a table; None where it is not there, or another kind of analysis left none."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
@@ -221,8 +245,8 @@ def _dispersions(path: Path) -> Dispersions | None:
             places = [header.index(name) for name in wanted]
             values = np.array([[float(row[at] or "nan") for at in places] for row in rows], dtype=np.float64)
     except (OSError, ValueError, StopIteration, IndexError):
-        return None  # an older run, or another kind of analysis: the figure is left out
-    return Dispersions(*values.T) if values.size else None
+        return None
+    return values.T if values.size else None
 
 
 def _text(path: Path) -> str:

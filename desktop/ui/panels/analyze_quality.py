@@ -12,7 +12,7 @@ from desktop.ui import theme
 from desktop.ui.itemmodels.run_results import RunResults
 from desktop.ui.widgets.plots.figure import Figure
 from desktop.ui.widgets.plots.heatmap import HeatmapFigure, Matrix
-from desktop.ui.widgets.plots.qc import DispersionPlot, PValueHistogram, SampleBars, SampleTree, leaf_order
+from desktop.ui.widgets.plots.qc import PValueHistogram, SampleBars, SampleTree, SpreadPlot, leaf_order
 
 _COLUMNS = (
     ("sample", "Sample"),
@@ -23,6 +23,7 @@ _COLUMNS = (
     ("closest_sample", "Closest sample"),
     ("reason", "Remark"),
 )
+_OF_READS = ("library_size", "genes_detected", "size_factor")
 _HEIGHT = 300  # pixels of a figure at least
 
 
@@ -50,15 +51,17 @@ class QualityTab(QScrollArea):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         self.figures = []
-        self._left = [lambda: self._bars(results, "library_size", "Library sizes", "million reads", 1e-6)]
-        self._left.append(lambda: self._bars(results, "genes_detected", "Genes detected", "genes", 1.0))
+        self._left = []
+        if results.are_reads:
+            self._left.append(lambda: self._bars(results, "library_size", "Library sizes", "million reads", 1e-6))
+            self._left.append(lambda: self._bars(results, "genes_detected", "Genes detected", "genes", 1.0))
         self._left.append(lambda: self._distances(results))
         if len(results.joins) > 1:
             self._left.append(lambda: self._tree(results))
         if results.has_test:
             self._left.append(lambda: self._pvalues(results))
-        if results.dispersions is not None:
-            self._left.append(lambda: self._dispersion(results))
+        if results.spread is not None:
+            self._left.append(lambda: self._spread(results))
         self._left.append(lambda: quality_table(results))
         self._timer.start()
 
@@ -111,26 +114,27 @@ class QualityTab(QScrollArea):
             figure.set_summary(results.pvalue_reading)
         return figure
 
-    def _dispersion(self, results: RunResults) -> Figure:
-        figure = DispersionPlot()
-        found = results.dispersions
+    def _spread(self, results: RunResults) -> Figure:
+        found = results.spread
         assert found is not None
+        figure = SpreadPlot(found.kind)
         figure.set_results(found.base_mean, found.genewise, found.final, found.trend)
         return figure
 
 
 def quality_table(results: RunResults) -> QTableWidget:
     """One line a sample, with what was remarked."""
-    table = QTableWidget(len(results.quality), len(_COLUMNS))
+    columns = [pair for pair in _COLUMNS if results.are_reads or pair[0] not in _OF_READS]
+    table = QTableWidget(len(results.quality), len(columns))
     table.setAccessibleName("Quality of each sample")
-    table.setHorizontalHeaderLabels([title for _key, title in _COLUMNS])
+    table.setHorizontalHeaderLabels([title for _key, title in columns])
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setTabKeyNavigation(False)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(theme.ROW - 4)
     table.setAlternatingRowColors(True)
     for line, row in enumerate(results.quality):
-        for column, (key, title) in enumerate(_COLUMNS):
+        for column, (key, title) in enumerate(columns):
             value = row.get(key, "")
             is_number = isinstance(value, int | float)
             text = f"{value:,.0f}" if is_number and abs(value) >= 100 else f"{value:.3f}" if is_number else str(value)

@@ -272,7 +272,8 @@ class ResultsView(QWidget):
             case MAPlot():
                 widget.set_words(name=genes.name, describe=self._describe)
                 columns = genes.columns
-                widget.set_results(columns["base_mean"], columns["log2_fold_change"], columns["padj"])
+                mean = columns["base_mean"]
+                widget.set_results(mean, columns["log2_fold_change"], columns["padj"], already_log=genes.is_log)
             case PCAPlot():
                 scores, factors = results.pca_scores, results.factors
                 widget.set_results(
@@ -361,10 +362,12 @@ class ResultsView(QWidget):
         columns = genes.columns
         symbol, gene = genes.gene_symbols[row], genes.gene_ids[row]
         head = f"<b>{escape(symbol or gene)}</b>" + (f" &nbsp;{escape(gene)}" if symbol else "")
+        mean = float(columns["base_mean"][row])
+        mean_words = f"mean log₂ value {mean:.2f}" if genes.is_log else f"mean {mean:,.1f}"
         padj = genes.reason(row) or format_p(float(columns["padj"][row]))
         return (
             f"{head}<br>log₂ FC {columns['log2_fold_change'][row]:+.2f} &nbsp; adjusted p {escape(padj)}"
-            f"<br>mean {columns['base_mean'][row]:,.1f}"
+            f"<br>{mean_words}"
         ).replace("-", "−")
 
     def _show_selection(self, of: str = "") -> None:

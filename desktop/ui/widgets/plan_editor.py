@@ -82,9 +82,8 @@ class PlanEditor(QWidget):
         self._add("Contrast", ("contrast", "direction"), contrast)
         thresholds = _line(QLabel("adjusted p <"), self.alpha, QLabel("  |log₂ fold change| >"), self.lfc)
         self._add("Changed means", ("alpha", "lfc_threshold"), thresholds)
-        genes = _line(
-            QLabel("at least"), self.min_count, QLabel("reads; PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap
-        )
+        self._of_reads = (QLabel("at least"), self.min_count, QLabel("reads;"))
+        genes = _line(*self._of_reads, QLabel("PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap)
         self._add("Genes", ("min_total_count", "genes"), genes)
         self._add("Samples", ("subset", "keep"), self.keep)
         self._add("Isolation", ("isolation",), self.isolation)
@@ -103,6 +102,8 @@ class PlanEditor(QWidget):
         self.alpha.setValue(plan.alpha)
         self.lfc.setValue(plan.lfc_threshold)
         self.min_count.setValue(plan.min_total_count)
+        for part in self._of_reads:
+            part.setVisible(plan.values in ("counts", "expected_counts"))
         self.n_top.setValue(plan.n_top_genes)
         self.n_heatmap.setValue(plan.n_heatmap_genes)
         self._fill_keep()

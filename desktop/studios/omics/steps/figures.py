@@ -7,6 +7,7 @@ room is left out. `script.py` copies this file into every analysis script, so it
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ INK, GREY, PALE = "#222222", "#9a9a9a", "#c8c8c8"
 UP, DOWN = "#D55E00", "#0072B2"
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LABEL_RADII = (3, 10, 18, 30, 42, 56, 72)  # points between a dot and its label, tried in turn
+LABEL_SIDES = ((1, 0), (0.7, 0.7), (0.7, -0.7), (0, 1), (-0.7, 0.7), (-1, 0), (0, -1), (-0.7, -0.7))  # outward first
 N_POINTS_AS_IMAGE = 2000  # more points than this are drawn as one image inside the SVG
 
 matplotlib.rcParams.update(
@@ -94,51 +97,68 @@ def use_log_scale(axis: Axis, most: int = 9) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> int:
-    """Write each (x, y, text) near its point where it overlaps no other label; returns how many found room."""
-    figure = axes.figure
-    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
+def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]], marker: float = 2.0) -> int:
+    """Write each (x, y, text) near its point where it overlaps no other label and no named point; returns how many fit.
+
+    marker   radius of the points' marks, in points
+    A label that stands apart from its point is tied to it by a line; its ground lets the points below shine through.
+    """
+    axes.get_xlim(), axes.get_ylim()  # limits are set late; until then the points' places are not known
+    canvas = FigureCanvasAgg(axes.figure)  # type: ignore[arg-type]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     frame = axes.get_window_extent(renderer)
-    taken: list[Bbox] = []
+    scale = axes.figure.dpi / 72.0
     dots = [axes.transData.transform((x, y)) for x, y, _ in points]
-    for (x, y, text), _dot in zip(points, dots, strict=True):
-        for radius in (6, 12, 20, 30, 42):
-            box = None
-            for dx, dy in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (1, 0), (-1, 0), (0, -1)):
-                label = axes.annotate(
-                    shown(text),
+    middle = (frame.x0 + frame.x1) / 2
+    taken: list[Bbox] = []
+    for (x, y, text), (px, py) in zip(points, dots, strict=True):
+        side = 1.0 if px >= middle else -1.0
+        name = shown(text)
+        probe = axes.annotate(name, (x, y), fontsize=7)
+        size = probe.get_window_extent(renderer)
+        probe.remove()
+        width, height = size.width, size.height
+        for radius, (dx, dy) in itertools.product(LABEL_RADII, LABEL_SIDES):
+            away = (radius + marker) * scale
+            ax, ay = px + side * dx * away, py + dy * away
+            left = ax - width * (0.5 if abs(dx) < 0.3 else float(side * dx < 0))
+            low = ay - height * (0.5 if abs(dy) < 0.3 else float(dy < 0))
+            box = Bbox.from_bounds(left, low, width, height).padded(1)
+            is_inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            is_hit = any(box.overlaps(one) for one in taken)
+            is_hit = is_hit or any(box.padded((marker + 1.5) * scale).contains(*dot) for dot in dots)
+            if is_inside and not is_hit:
+                axes.annotate(
+                    name,
                     (x, y),
-                    xytext=(dx * radius, dy * radius),
+                    xytext=((left + width / 2 - px) / scale, (low + height / 2 - py) / scale),
                     textcoords="offset points",
-                    ha="left" if dx > 0 else "right" if dx < 0 else "center",
-                    va="bottom" if dy > 0 else "top" if dy < 0 else "center",
+                    ha="center",
+                    va="center",
                     fontsize=7,
                     color=INK,
-                    arrowprops={"arrowstyle": "-", "lw": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 1},
+                    bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.75},
+                    arrowprops={"arrowstyle": "-", "lw": 0.4, "color": GREY, "shrinkA": 1, "shrinkB": 2}
+                    if radius > LABEL_RADII[0]
+                    else None,
                 )
-                extent = Bbox.from_bounds(*label.get_window_extent(renderer).bounds).padded(1)
-                inside = frame.x0 <= extent.x0 and extent.x1 <= frame.x1 and frame.y0 <= extent.y0
-                clear = inside and extent.y1 <= frame.y1 and not any(extent.overlaps(other) for other in taken)
-                if clear and not any(extent.contains(px, py) for px, py in dots):
-                    box = extent
-                    break
-                label.remove()
-            if box is not None:
                 taken.append(box)
                 break
     return len(taken)
 
 
 def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, title: str, n_labels: int = 15) -> Figure:
-    """-log10 p against log2 fold change. p = 0 (below the smallest float) is drawn as a triangle at the top edge."""
-    tested = results[results["pvalue"].notna()]
-    p, lfc = tested["pvalue"].to_numpy(), tested["log2_fold_change"].to_numpy()
+    """-log10 adjusted p against log2 fold change, both thresholds dashed, the surest genes named.
+
+    p = 0 (below the smallest float) is drawn as a triangle at the top edge. Genes without an adjusted p are left out.
+    """
+    tested = results[results["padj"].notna() & results["log2_fold_change"].notna()]
+    p, lfc = tested["padj"].to_numpy(), tested["log2_fold_change"].to_numpy()
     is_capped = p == 0
     height = -np.log10(np.where(is_capped, 1.0, p))
     top = max(1.0, float(height.max(initial=0.0))) * (1.08 if is_capped.any() else 1.0)
     height[is_capped] = top
-    significant = (tested["padj"] < alpha).to_numpy()
+    significant = p < alpha
     figure, axes = new_axes()
     for mask, colour in (
         (~significant, PALE),
@@ -153,24 +173,29 @@ def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, titl
                 axes.scatter(
                     lfc[here], height[here], s=size, c=colour, marker=marker, lw=0, alpha=0.75, rasterized=many
                 )
-    if lfc_threshold > 0:
-        for edge in (-lfc_threshold, lfc_threshold):
-            axes.axvline(edge, color=GREY, lw=0.7, ls="--")
-    axes.set(xlabel="log2 fold change", ylabel="−log10 p value")
+    axes.axhline(-np.log10(alpha), color=GREY, lw=0.7, ls="--")
+    for edge in (-lfc_threshold, lfc_threshold) if lfc_threshold > 0 else ():
+        axes.axvline(edge, color=GREY, lw=0.7, ls="--")
+    axes.set(xlabel="log2 fold change", ylabel="−log10 adjusted p")
     axes.set_title(shown(title, 70))
-    axes.set_ylim(-0.02 * top, top * 1.08)
+    axes.set_ylim(-0.02 * top, top * 1.1)
     n_up, n_down = int((significant & (lfc > 0)).sum()), int((significant & (lfc < 0)).sum())
-    axes.legend(handles=[Patch(color=UP, label=f"up {n_up:,}"), Patch(color=DOWN, label=f"down {n_down:,}")])
+    handles = [Patch(color=UP, label=f"up {n_up:,}"), Patch(color=DOWN, label=f"down {n_down:,}")]
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.98, 0.985), ncols=2, borderpad=0)
     if is_capped.any():
         axes.text(0.01, 0.99, f"▲ p below 1e-308: {int(is_capped.sum())}", transform=axes.transAxes, va="top", size=7)
     names = np.where(tested["gene_symbol"] != "", tested["gene_symbol"], tested["gene_id"])
-    best = np.flatnonzero(significant)[:n_labels]
+    best = np.flatnonzero(significant)
+    best = best[np.lexsort((-np.abs(lfc[best]), p[best]))[:n_labels]]
     place_labels(axes, [(lfc[i], height[i], str(names[i])) for i in best])
     return figure
 
 
-def draw_ma(results: pd.DataFrame, alpha: float, title: str, shown_as: str, *, is_log: bool) -> Figure:
-    """log2 fold change against the mean of what `shown_as` says; points beyond the axis are triangles at its edge."""
+def draw_ma(
+    results: pd.DataFrame, alpha: float, title: str, shown_as: str, *, is_log: bool, n_labels: int = 10
+) -> Figure:
+    """log2 fold change against the mean of what `shown_as` says, the surest genes named; points beyond the axis are
+    triangles at its edge."""
     seen = results["base_mean"].notna() if is_log else results["base_mean"] > 0
     tested = results[seen & results["log2_fold_change"].notna()]
     mean, lfc = tested["base_mean"].to_numpy(), tested["log2_fold_change"].to_numpy()
@@ -192,6 +217,10 @@ def draw_ma(results: pd.DataFrame, alpha: float, title: str, shown_as: str, *, i
         use_log_scale(axes.xaxis)
     axes.set(xlabel=f"mean of {shown_as}", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
     axes.set_title(shown(title, 70))
+    names = np.where(tested["gene_symbol"] != "", tested["gene_symbol"], tested["gene_id"])
+    best = np.flatnonzero(significant)
+    best = best[np.argsort(tested["padj"].to_numpy()[best], kind="stable")[:n_labels]]
+    place_labels(axes, [(mean[i], clipped[i], str(names[i])) for i in best])
     return figure
 
 
@@ -226,7 +255,7 @@ def draw_pca(
             )
             above -= 0.1 + 0.052 * len(handles)
     if len(names) <= 40:
-        place_labels(axes, [(scores[i, 0], second[i], names[i]) for i in range(len(names))])
+        place_labels(axes, [(scores[i, 0], second[i], names[i]) for i in range(len(names))], marker=3.5)
     return figure
 
 
@@ -367,31 +396,31 @@ def draw_pvalue_histogram(pvalue: Matrix, reading: str) -> Figure:
 
 
 def draw_sample_quality(quality: pd.DataFrame) -> Figure:
-    """Library size, genes detected and likeness to the other samples; flagged samples in red-brown."""
+    """Library size and genes detected, where there are reads, and likeness to the others; flagged samples red-brown."""
     names = [shown(str(name), 16) for name in quality.index]
-    figure = Figure(figsize=(8.4, max(2.2, min(12.0, 0.9 + 0.2 * len(names)))))
+    parts = [
+        ("library_size", "library size (million reads)", 1e-6),
+        ("genes_detected", "genes detected (thousand)", 1e-3),
+        ("median_correlation", "median correlation with the others", 1.0),
+    ]
+    parts = [part for part in parts if np.isfinite(quality[part[0]].to_numpy(dtype=float)).any()] or parts[-1:]
+    width = 2.0 + 2.2 * max(len(parts), 2)
+    figure = Figure(figsize=(width, max(2.2, min(12.0, 0.9 + 0.2 * len(names)))))
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 3, sharey=True)
-    figure.subplots_adjust(left=0.17, right=0.98, top=0.88, bottom=0.2, wspace=0.12)
+    panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    figure.subplots_adjust(left=1.4 / width, right=0.98, top=0.88, bottom=0.2, wspace=0.12)
     colours = [UP if flag else DOWN for flag in quality["is_outlier"]]
-    for axes, column, title, scale in (
-        (panels[0], "library_size", "library size (million reads)", 1e-6),
-        (panels[1], "genes_detected", "genes detected (thousand)", 1e-3),
-        (panels[2], "median_correlation", "median correlation", 1.0),
-    ):
+    for axes, (column, title, scale) in zip(panels, parts, strict=True):
         values = quality[column].to_numpy(dtype=float) * scale
         axes.scatter(values, range(len(names)), c=colours, s=22, lw=0)
         axes.set_title(title, size=8.5)
         axes.grid(axis="y", lw=0.3, color=PALE)
         axes.xaxis.set_major_locator(MaxNLocator(3 if column == "median_correlation" else 5))
         axes.tick_params(axis="x", labelsize=8)
-        if not np.isfinite(values).any():
-            axes.text(0.5, 0.5, "not known: no reads", ha="center", color=GREY, transform=axes.transAxes, size=8)
-            axes.set_xticks([])
-        elif column != "median_correlation":
-            axes.set_xlim(0, 1.06 * max(float(np.nanmax(values)), 1e-9))
-        else:
+        if column == "median_correlation":
             axes.margins(x=0.08)
+        else:
+            axes.set_xlim(0, 1.06 * max(float(np.nanmax(values)), 1e-9))
     panels[0].set_yticks(range(len(names)), names, fontsize=7 if len(names) <= 60 else 3)
     panels[0].invert_yaxis()
     return figure

@@ -100,7 +100,11 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     compared = [name for contrast in contrasts for name in (*reversed(contrast.factors), *contrast.within)]
     shown = list(dict.fromkeys(name for name in compared if name in samples.factors))
     shown += [factor for factor in levels if factor not in shown]
-    shown += [f for f, v in samples.factors.items() if f not in shown and f not in used and 1 < len(set(v)) <= 8]
+    shown += [
+        f
+        for f, v in samples.factors.items()
+        if f not in shown and f not in used and 1 < len(set(v)) <= 8 and len(set(v)) < len(v)
+    ]
     shown = [factor for factor in shown if factor not in numeric or len(kept.levels(factor)) <= 8]
     for factor in shown[:2]:
         if factor not in numeric:

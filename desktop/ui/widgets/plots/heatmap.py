@@ -103,7 +103,7 @@ class MatrixCanvas(QWidget):
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         painter.drawImage(self._grid, self._image)
-        self._draw_bars(painter, colours)
+        self._draw_bars(painter, colours, metrics, right)
         self._draw_row_names(painter, metrics, n_rows, right)
         self._draw_column_names(painter, metrics, n_columns, turned=turned, room=bottom)
         left = self._grid.right() + right + 4
@@ -140,7 +140,7 @@ class MatrixCanvas(QWidget):
             self.cellClicked.emit(*cell)
         super().mouseReleaseEvent(event)
 
-    def _draw_bars(self, painter: QPainter, colours: PlotColours) -> None:
+    def _draw_bars(self, painter: QPainter, colours: PlotColours, metrics: QFontMetricsF, room: float) -> None:
         width = self._grid.width() / max(self.matrix.values.shape[1], 1)
         for line, (factor, levels) in enumerate(self.matrix.bars.items()):
             y = self._grid.top() - (len(self.matrix.bars) - line) * (_BAR + 3)
@@ -148,7 +148,9 @@ class MatrixCanvas(QWidget):
             for column, level in enumerate(levels):
                 cell = QRectF(self._grid.left() + column * width, y, width + 0.5, _BAR)
                 painter.fillRect(cell, palette[level])
-            painter.drawText(QPointF(self._grid.right() + 6, y + _BAR - 1), factor)
+            if len(self.matrix.bars) > 1:  # one bar is named by the legend
+                name = metrics.elidedText(factor, Qt.TextElideMode.ElideRight, room - 8)
+                painter.drawText(QPointF(self._grid.right() + 6, y + _BAR - 1), name)
 
     def _draw_row_names(self, painter: QPainter, metrics: QFontMetricsF, n_rows: int, room: float) -> None:
         height = self._grid.height() / n_rows
@@ -181,6 +183,7 @@ class MatrixCanvas(QWidget):
 
     def _legend_width(self, metrics: QFontMetricsF) -> float:
         words = [level for levels in self.matrix.bars.values() for level in levels] + [self.matrix.unit, "−10.0"]
+        words += list(self.matrix.bars)
         return min(max(metrics.horizontalAdvance(word) for word in words) + 26, 150.0)
 
     def _draw_legend(self, painter: QPainter, metrics: QFontMetricsF, colours: PlotColours, box: QRectF) -> None:

@@ -19,6 +19,7 @@ class MAPlot(GenePlot):
     def __init__(self, parent: QWidget | None = None) -> None:
         self._fold_change: Floats = np.empty(0)
         self._padj: Floats = np.empty(0)
+        self._suspect = "the sizes"
         self._zero = pg.InfiniteLine(pos=0, angle=0)
         super().__init__("MA", "ma", x="mean of normalised counts (log₁₀)", y="log₂ fold change", parent=parent)
         self.plot.addItem(self._zero, ignoreBounds=True)
@@ -27,8 +28,9 @@ class MAPlot(GenePlot):
     def set_results(
         self, base_mean: Floats, log2_fold_change: Floats, padj: Floats, *, already_log: bool = False
     ) -> None:
-        """(G,) each, in the results' order. `already_log`: base_mean is a log2 intensity and is shown as it is."""
-        self.set_axis_label("bottom", "mean log₂ intensity" if already_log else "mean of normalised counts (log₁₀)")
+        """(G,) each, in the results' order. `already_log`: base_mean is a log2 value and is shown as it is."""
+        self.set_axis_label("bottom", "mean log₂ value" if already_log else "mean of normalised counts (log₁₀)")
+        self._suspect = "how the values were normalised" if already_log else "the sizes"
         with np.errstate(divide="ignore", invalid="ignore"):
             across = base_mean if already_log else np.log10(base_mean)
         shown = np.isfinite(across) & np.isfinite(log2_fold_change)
@@ -47,7 +49,11 @@ class MAPlot(GenePlot):
         middle = round(float(np.median(self._fold_change)), 2) + 0.0 if self._fold_change.size else 0.0
         self.set_summary(
             f"{len(kinds):,} genes; {up:,} up and {down:,} down. The median log₂ fold change is {middle:+.2f}"
-            + (": the normalisation is centred." if abs(middle) < 0.3 else ": most genes shift, look at the sizes.")
+            + (
+                ": the normalisation is centred."
+                if abs(middle) < 0.3
+                else f": most genes shift, look at {self._suspect}."
+            )
         )
 
     def apply_colours(self, colours: PlotColours) -> None:

@@ -152,23 +152,27 @@ class PValueHistogram(PlotFigure):
         self._bars.setOpts(brush=pg.mkBrush(colours.categories[0]), pen=pg.mkPen(colours.background))
 
 
-class DispersionPlot(PlotFigure):
-    """Gene-wise dispersion against mean, with the trend and what the test used."""
+class SpreadPlot(PlotFigure):
+    """How much each gene varies against its mean, with what is expected and what the test used.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    kind   "dispersion" of reads, or "variance" of log2 values, whose mean is on a log scale already
+    """
+
+    def __init__(self, kind: str, parent: QWidget | None = None) -> None:
+        self._kind_of = kind
         self._cloud = PointCloudItem()
         self._kind: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
         self._trend = pg.PlotDataItem()
-        super().__init__(
-            "Dispersion", "dispersion", x="mean of normalised counts (log₁₀)", y="dispersion (log₁₀)", parent=parent
-        )
+        across = "mean log₂ value" if kind == "variance" else "mean of normalised counts (log₁₀)"
+        super().__init__(kind.capitalize(), kind, x=across, y=f"{kind} (log₁₀)", parent=parent)
         self.plot.addItem(self._cloud)
         self.plot.addItem(self._trend)
 
     def set_results(self, base_mean: Floats, genewise: Floats, final: Floats, trend: Floats) -> None:
         """(G,) each; zeros and NaN are left out."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean, first, used, fitted = (np.log10(part) for part in (base_mean, genewise, final, trend))
+            first, used, fitted = (np.log10(part) for part in (genewise, final, trend))
+            mean = base_mean if self._kind_of == "variance" else np.log10(base_mean)
         has_first, has_used = (np.isfinite(mean) & np.isfinite(part) for part in (first, used))
         low = float(np.percentile(first[has_first], 0.5)) if has_first.any() else -8.0
         has_first &= first >= low
@@ -181,9 +185,13 @@ class DispersionPlot(PlotFigure):
         self._trend.setData(mean[drawn], fitted[drawn])
         self.show_all()
         middle = float(np.median(final[has_used])) if has_used.any() else float("nan")
+        if self._kind_of == "variance":
+            meant = f"a standard deviation of {np.sqrt(middle):.2g} log₂ units"
+        else:
+            meant = f"a biological variation of about {np.sqrt(middle):.0%}"
         self.set_summary(
-            f"Estimates of {int(has_first.sum()):,} genes, the trend, and what the test used "
-            f"(median {middle:.3g}, a biological variation of about {np.sqrt(middle):.0%})."
+            f"Estimates of {int(has_first.sum()):,} genes, what is expected at their mean, and what the test used "
+            f"(median {middle:.3g}, {meant})."
         )
 
     def apply_colours(self, colours: PlotColours) -> None:

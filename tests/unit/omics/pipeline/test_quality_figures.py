@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from desktop.studios.omics.steps.figures import (
+    draw_ma,
     draw_pca,
     draw_pvalue_histogram,
     draw_sample_quality,
@@ -105,11 +107,12 @@ def test_clustering_puts_like_rows_together() -> None:
 def test_labels_never_overlap() -> None:
     figure, axes = new_axes()
     rng = np.random.default_rng(3)
-    x, y = rng.normal(0, 0.2, 60), rng.normal(0, 0.2, 60)
+    x, y = rng.normal(0, 0.2, 400), rng.normal(0, 0.2, 400)
     axes.scatter(x, y)
     n_placed = place_labels(axes, [(a, b, f"GENE{k}") for k, (a, b) in enumerate(zip(x, y, strict=True))])
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert 3 < n_placed == len(boxes) < 60
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # the words, without the line to the point
+    assert 3 < n_placed == len(boxes) < 400
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert figure.axes == [axes]
 
@@ -185,13 +188,28 @@ def test_points_and_ticks_of_the_sample_checks_have_room(likeness: tuple[float, 
         assert points[:, 0].min() > frame.x0
 
 
-def test_sample_checks_of_values_without_reads_say_so() -> None:
+def test_sample_checks_of_values_without_reads_show_what_there_is() -> None:
     values = np.log2(some_counts() + 1.0)
     table = sample_quality(values, values, np.full(6, np.nan), [f"s{k}" for k in range(6)])
     assert table["library_size"].isna().all()
     assert not table["is_outlier"].any()
     figure = draw_sample_quality(table)
-    assert [axes.texts[0].get_text() for axes in figure.axes[:2]] == ["not known: no reads"] * 2
+    assert [axes.get_title("left") for axes in figure.axes] == ["median correlation with the others"]
+    assert len(figure.axes[0].collections[0].get_offsets()) == 6
+
+
+def test_the_surest_genes_are_named_on_both_plots_and_the_threshold_is_drawn() -> None:
+    change = np.linspace(-3, 3, 200)
+    p = 10.0 ** -(change**2 * 3)
+    table = pd.DataFrame({"gene_id": [f"g{k}" for k in range(200)], "gene_symbol": ""})
+    table = table.assign(
+        base_mean=np.linspace(5, 12, 200), log2_fold_change=change, pvalue=p, padj=np.minimum(p * 2, 1)
+    )
+    volcano = draw_volcano(table, 0.01, 0.0, "a against b").axes[0]
+    assert any(np.allclose(line.get_ydata(), 2.0) for line in volcano.lines)
+    ma = draw_ma(table, 0.01, "a against b", "log2 values", is_log=True).axes[0]
+    for axes in (volcano, ma):
+        assert {"g0", "g199"} <= {text.get_text() for text in axes.texts}
 
 
 @pytest.mark.parametrize("is_log", [False, True])
