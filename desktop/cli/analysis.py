@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desktop.cli.follow import cancelled, run_job
+from desktop.cli.follow import cancelled, run_agreeing, run_job
 from desktop.cli.output import DONE, CommandError, ask, is_interactive, print_json, stderr_console, stdout_console
+from desktop.core.errors import AppError
 from desktop.studios.omics import queries
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def analyze(house: House, wish: Wish, *, is_agreed: bool, as_json: bool) -> int:
             params["out_dir"] = str(house.paths.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}")
         if asks:
             _agree_on_plan(bench, params)
-        record = run_job(bench.workbench.runtime, "omics.run_analysis", params, is_quiet=as_json)
+        runtime = bench.workbench.runtime
+        record = run_agreeing(runtime, "omics.run_analysis", params, asks=asks, is_quiet=as_json)
     result = record.result or {}
     print_json(result) if as_json else print_result(result)
     return DONE
@@ -173,13 +175,19 @@ def may_use_net(house: House, data: str, *, is_agreed: bool, asks: bool) -> bool
 
 
 def _agree_on_plan(bench: Bench, params: dict[str, Any]) -> None:
-    """Show what would be done and take the answer into `params`; CancelledByUserError when it is not wanted."""
+    """Show what would be done and take the answer into `params`; CancelledByUserError when it is not wanted.
+
+    Where there is no plan there is nothing to agree to yet: the job says why, and what would mend it.
+    """
     from desktop.studios.omics.schema import Inspection
 
     runtime = bench.workbench.runtime
     looked = {name: params[name] for name in ("data", "samples", "allow_net")}
     found = Inspection.model_validate(run_job(runtime, "omics.inspect_data", looked, is_quiet=False).result)
-    plan = runtime.call(_plan_of, found, params).result()
+    try:
+        plan = runtime.call(_plan_of, found, params).result()
+    except AppError:
+        return
     _print_plan(plan.model_dump(mode="json"), [caution.text for caution in found.warnings])
     if not ask("Run it?", default=not any(caution.blocks for caution in (*plan.warnings, *found.warnings))):
         raise cancelled()

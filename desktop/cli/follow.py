@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from desktop.cli.output import JobFailed, stderr_console
+from desktop.cli.output import JobFailed, ask, choices_of, stderr_console
 from desktop.core.errors import CancelledByUserError
 from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.workers.errors import StillRunningError
@@ -22,6 +22,35 @@ _CANCEL_WAIT_S = 10.0
 def run_job(runtime: JobRuntime, kind: str, params: dict[str, Any], *, is_quiet: bool) -> JobRecord:
     """Submit and follow a job. Raises JobFailed, CancelledByUserError, and what `submit` raises."""
     return follow(runtime, runtime.submit(kind, params), is_quiet=is_quiet)
+
+
+def run_agreeing(runtime: JobRuntime, kind: str, params: dict[str, Any], *, asks: bool, is_quiet: bool) -> JobRecord:
+    """Run a job; a caution or a repair that waits for a yes is asked about on a terminal, and it is run again.
+
+    raises   JobFailed when there is nothing to ask, nobody to ask, or the answer is no
+    """
+    while True:
+        try:
+            return run_job(runtime, kind, params, is_quiet=is_quiet)
+        except JobFailed as failed:
+            agreed = _agreed(failed.error) if asks else []
+            if not agreed:
+                raise
+            params["accept"] = [*params["accept"], *agreed]
+
+
+def _agreed(error: JobError) -> list[str]:
+    """The codes the person agrees to."""
+    choices = choices_of(error)
+    cautions = [str(one["text"]) for one in choices.get("accept", ())]
+    if cautions:
+        is_agreed = ask(f"{' '.join(cautions)} Go on all the same?", default=False)
+        return [str(one["code"]) for one in choices["accept"]] if is_agreed else []
+    for offer in choices.get("offers", ()):
+        question = f"{error.message} {offer['what']} {offer['why']} ({offer['before']} → {offer['after']})"
+        if ask(f"{question}\nDo it?", default=False):
+            return [str(offer["code"])]
+    return []
 
 
 def follow(runtime: JobRuntime, job_id: str, *, is_quiet: bool) -> JobRecord:

@@ -70,7 +70,7 @@ def print_json(value: Any) -> None:
 def print_error(error: AppError | JobError, *, as_json: bool) -> int:
     """Message and hint, or JSON, on stderr; returns the exit code."""
     message, hint = (str(error), error.hint) if isinstance(error, AppError) else (error.message, error.hint)
-    choices = _choices(error)
+    choices = choices_of(error)
     hint = " ".join([hint, *_ways(choices)])
     if as_json:
         told = {"code": error.code, "message": message, "hint": hint} | choices
@@ -86,7 +86,7 @@ def print_error(error: AppError | JobError, *, as_json: bool) -> int:
     return exit_code(error)
 
 
-def _choices(error: AppError | JobError) -> dict[str, Any]:
+def choices_of(error: AppError | JobError) -> dict[str, Any]:
     """What the caller may agree to with --accept, and what was repaired already; only the keys there is something of.
 
     accept    cautions that wait: [{"code", "text"}]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop.cli.analysis import absolute, may_use_net, print_warnings, run_folder
-from desktop.cli.follow import run_job
+from desktop.cli.follow import run_agreeing
 from desktop.cli.machine import ScriptFileError, read_script
 from desktop.cli.output import DONE, JobFailed, is_interactive, print_json, stderr_console, stdout_console
 
@@ -33,21 +33,23 @@ class ScriptWish:
 
 def run_script(house: House, wish: ScriptWish, *, is_agreed: bool, as_json: bool) -> int:
     """Run it; refusals are printed at their lines."""
-    params = {
+    asks = not is_agreed and not as_json and is_interactive()
+    params: dict[str, Any] = {
         "script": _text(wish.script),
         "data": run_folder(house, absolute(wish.data)),
         "samples": str(wish.samples.absolute()) if wish.samples else None,
         "question": wish.question,
         "isolation": wish.isolation,
         "out_dir": str(wish.out.absolute()) if wish.out else None,
-        "allow_net": may_use_net(house, wish.data, is_agreed=is_agreed, asks=not as_json and is_interactive()),
+        "allow_net": may_use_net(house, wish.data, is_agreed=is_agreed, asks=asks),
         "accept": list(wish.accept),
     }
     with house.open_bench(may_stand_beside=True) as bench:
         if params["out_dir"] is None and bench.is_beside:
             params["out_dir"] = str(house.paths.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}")
         try:
-            record = run_job(bench.workbench.runtime, "omics.run_script", params, is_quiet=as_json)
+            runtime = bench.workbench.runtime
+            record = run_agreeing(runtime, "omics.run_script", params, asks=asks, is_quiet=as_json)
         except JobFailed as failed:
             for one in () if as_json else json.loads(failed.error.details.get("findings", "[]")):
                 where = f"{wish.script}:{one['line']}:{one['column'] + 1}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,21 @@ def test_what_no_rule_mends_ends_with_a_readable_reason(
     assert "offers" not in job.error.details
     assert "Traceback" not in job.error.message + job.error.hint
     assert not any(bench.paths.scratch.iterdir())
+
+
+@needs_os_sandbox
+def test_a_script_that_is_stopped_leaves_nothing(bench: Workbench, given: dict[str, Any], tmp_path: Path) -> None:
+    out_dir = tmp_path / "results" / "out"
+    params = {"script": f"{READ}print('began', flush=True)\nwhile True:\n    pass\n", **given, "out_dir": str(out_dir)}
+    job_id = bench.runtime.submit("omics.run_script", params)
+    deadline = time.monotonic() + 60
+    while "began" not in bench.runtime.log_lines(job_id) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    bench.runtime.cancel(job_id)
+    assert bench.runtime.wait(job_id, 10).state is JobState.CANCELLED
+    assert not out_dir.exists()
+    assert not any(bench.paths.scratch.iterdir())
+    assert job_id not in {run.id for run in queries.list_runs(bench.store)}
 
 
 @needs_os_sandbox

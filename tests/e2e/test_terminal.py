@@ -73,6 +73,14 @@ def test_an_agreed_plan_is_run_as_it_was_shown(command: Command) -> None:
     assert (command.folder / "out" / "results.csv").is_file()
 
 
+def test_a_repair_is_asked_about_and_made(command: Command) -> None:
+    asked = [*ANALYZE[:4], "--design", "~ condition", "--contrast", "condition,treatd,control", "--out", "out"]
+    code, shown = talk(command, [*asked, "--isolation", "process"], {"Do it?": "y"})
+    assert code == 0, shown
+    assert "condition: treatd vs control" in shown.replace("\r\n", "")
+    assert "of 300 genes tested change" in shown
+
+
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_the_network_is_asked_about_once(command: Command, answer: str) -> None:
     with GeoServer() as server:
