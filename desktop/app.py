@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from desktop.cli.house import Bench
     from desktop.core.clock import Clock
     from desktop.core.config import SettingsStore
+    from desktop.core.models import ModelRoom
     from desktop.gateway.gateway import Gateway
     from desktop.net.http import Departure, HttpNet
     from desktop.net.secrets import Redactor, Secrets
@@ -43,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
             open_reader=functools.partial(_open_reader, paths),
             open_sandbox=functools.partial(_open_sandbox, paths),
             open_window=functools.partial(_show_window, redactor),
+            make_api=_make_api,
         )
         return run(argv, house)
 
@@ -117,6 +119,14 @@ def _show_window(redactor: Redactor, argv: Sequence[str]) -> int:
     from desktop.ui.main_window import open_window
 
     return open_window(functools.partial(build, redactor=redactor), list(argv))
+
+
+def _make_api(
+    models: ModelRoom, *, port: int, token: str, on_ready: Callable[[str], None]
+) -> Coroutine[Any, Any, None]:
+    from desktop.api.server import serve
+
+    return serve(models, port=port, token=token, on_ready=on_ready)
 
 
 def build(

@@ -72,6 +72,7 @@ def command_line(house: House) -> Any:
             raise typer.Exit
 
     _add_studio_commands(app, house)
+    _add_model_commands(app, house)
     _add_machine_commands(app, house)
     app.add_typer(_search_commands(house), name="search")
     app.add_typer(_template_commands(house), name="templates")
@@ -79,6 +80,66 @@ def command_line(house: House) -> Any:
     app.add_typer(_sandbox_commands(house), name="sandbox")
     app.add_typer(_settings_commands(house), name="settings")
     return typer.main.get_command(app)
+
+
+class TierOption(StrEnum):
+    """How large a model."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+def _add_model_commands(app: typer.Typer, house: House) -> None:
+    @app.command()
+    def generate(
+        prompt: Annotated[str, typer.Argument(help="What to ask; - reads standard input.")],
+        tier: Annotated[TierOption | None, typer.Option("--tier", help="How large a model; chosen without it.")] = None,
+        model: Annotated[str, typer.Option("--model", help="One model by its id.")] = "",
+        schema: Annotated[Path | None, typer.Option("--schema", help="A JSON Schema the answer must satisfy.")] = None,
+        system: Annotated[str, typer.Option("--system", help="Instructions in front of the prompt.")] = "",
+        max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=131_072, help="Longest answer.")] = 1024,
+        temperature: Annotated[float, typer.Option("--temperature", min=0, max=2, help="0: the likeliest.")] = 0,
+        may_leave: Annotated[
+            bool, typer.Option("--may-leave", help="The prompt may go to a model server that net.allowed names.")
+        ] = False,
+        json: Json = False,
+    ) -> int:
+        """Ask a model; the answer comes as it is written."""
+        from desktop.cli import generate as asking
+
+        wish = asking.Wish(
+            prompt=prompt,
+            tier=tier.value if tier else None,
+            model=model,
+            schema=schema,
+            system=system,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            may_leave=may_leave,
+        )
+        return asking.generate(house, wish, as_json=json)
+
+    @app.command()
+    def embed(
+        texts: Annotated[list[str], typer.Argument(help="Texts; - reads one a line from standard input.")],
+        query: Annotated[bool, typer.Option("--query", help="They are questions to search with.")] = False,
+        json: Json = False,
+    ) -> int:
+        """Vectors of texts from the embedding model."""
+        from desktop.cli import generate as asking
+
+        return asking.embed(house, texts, is_query=query, as_json=json)
+
+    @app.command()
+    def serve(
+        port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
+        json: Json = False,
+    ) -> int:
+        """Serve the local API to programs on this machine, until Ctrl-C."""
+        from desktop.cli import generate as asking
+
+        return asking.serve(house, port, as_json=json)
 
 
 def _add_studio_commands(app: typer.Typer, house: House) -> None:

@@ -55,6 +55,7 @@ class Prompt:
     max_tokens   most tokens of the answer
     temperature  0 takes the likeliest token each time: the same answer for the same model and prompt
     tier         a person's own choice; None lets routing decide
+    model        one model by its id and no other; empty lets routing decide
     check        what else the answer must be: given the value (or the text, without a schema) it says what is wrong, or
                  None. What it says goes to the model once for repair, then the next larger model is asked
     """
@@ -68,6 +69,7 @@ class Prompt:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     tier: Tier | None = None
+    model: str = ""
     check: Callable[[Any], str | None] | None = field(default=None, compare=False)
 
 

@@ -141,10 +141,12 @@ class Gateway:
 
     def _decide(self, prompt: Prompt, weight: Weight) -> Decision:
         conditions = Conditions(self._is_on_battery(), self.roster.loaded_tiers())
-        return decide(prompt.task, weight, conditions, chosen=prompt.tier)
+        chosen = self.roster.tier_of(prompt.model) if prompt.model else prompt.tier
+        return decide(prompt.task, weight, conditions, chosen=chosen)
 
     def _candidates(self, tier: Tier, prompt: Prompt, weight: Weight) -> list[Candidate]:
-        return self.roster.candidates(tier, tokens=weight.tokens, is_private=prompt.task.is_private)
+        found = self.roster.candidates(tier, tokens=weight.tokens, is_private=prompt.task.is_private)
+        return [one for one in found if prompt.model in ("", one.backend.id)]
 
     def _key(self, prompt: Prompt, decision: Decision, weight: Weight) -> str | None:
         """What an answer may be remembered under; None when it would not be the same again or has its own check."""
@@ -156,8 +158,8 @@ class Gateway:
             "model": first and (first.family or first.backend.id),
             "messages": [asdict(message) for message in prompt.messages],
             "schema": prompt.schema,
-            "how": [prompt.max_tokens, prompt.temperature, prompt.top_p, prompt.seed, prompt.stop, prompt.tier],
-            "task": [prompt.task.kind, prompt.task.is_private],
+            "how": [prompt.max_tokens, prompt.temperature, prompt.top_p, prompt.seed, prompt.stop],
+            "who": [prompt.tier, prompt.model, prompt.task.kind, prompt.task.is_private],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -185,7 +187,8 @@ class Gateway:
             else:
                 answer = to_answer(decision, candidate, outcome, failed)
                 break
-        if answer is None and not relay.is_shown and prompt.tier is None and self._rules.covers(prompt.task.kind):
+        has_rule = self._rules.covers(prompt.task.kind) and not (prompt.tier or prompt.model)
+        if answer is None and has_rule and not relay.is_shown:
             answer = rule_answer(self._rules, prompt, decision, failed)
         by = "" if answer is None else answer.model
         self._record(prompt, weight, decision, by, failed)
@@ -256,7 +259,9 @@ class Gateway:
         )
         size = " that is long enough for this text" if self.roster.everyone() else ""
         return NoModelError(
-            f"There is no {prompt.tier + ' ' if prompt.tier else ''}model{size} {where}.",
+            f"There is no {prompt.tier + ' ' if prompt.tier else ''}model {prompt.model[:80]}{size} {where}.".replace(
+                "  ", " "
+            ),
             hint="Download one on the Models page (benchtop models download), or allow a model server.",
         )
 

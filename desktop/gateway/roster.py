@@ -101,6 +101,10 @@ class Roster:
         embedding = self.embedding()
         return [*self._all(is_private=False), *((embedding,) if embedding else ())]
 
+    def tier_of(self, model_id: str) -> Tier | None:
+        """The tier a model answers in; None for an unknown one."""
+        return next((one.tier for one in self._all(is_private=False) if one.backend.id == model_id), None)
+
     async def run(self) -> None:
         """Look after the local models until cancelled."""
         if self._fleet is not None:
