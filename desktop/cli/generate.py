@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from desktop.cli.follow import cancelled
 from desktop.cli.output import DONE, CommandError, print_json, stderr_console, stdout_console
+from desktop.core.errors import CancelledByUserError
 from desktop.core.models import Answer, Message, Prompt, Task, Tier
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def serve(house: House, port: int, *, as_json: bool) -> int:
             out.print(f"Token: {'the one in the keychain' if is_kept else token}", markup=False)
 
         serving = house.make_api(bench.workbench.models, port=port, token=token, on_ready=say)
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(CancelledByUserError):  # Ctrl-C is how it ends
             _wait(bench.workbench.runtime, serving)
     return DONE
 

@@ -46,6 +46,30 @@ def labels_of(window: SettingsWindow) -> list[str]:
     return [label.text() for label in window.findChildren(QLabel)]
 
 
+def test_model_servers_are_written_as_one_line(frame: Frame, run: Run[Any], workbench: Workbench) -> None:
+    async def scenario() -> None:
+        window = opened(frame)
+        line = row_of(window, "servers", "known").editor
+        assert isinstance(line, QLineEdit)
+
+        def write(text: str) -> None:
+            line.setText(text)
+            line.setModified(True)
+            line.editingFinished.emit()
+
+        write("[{id: gpu-box, url: https://gpu.example.org, model: m2}]")
+        (server,) = workbench.settings.get("servers").known
+        assert (server.id, server.kind, server.model) == ("gpu-box", "openai", "m2")
+        for text in ("[{id: gpu-box, url: http://gpu.example.org, model: m2}]", "[{", "gpu-box"):
+            write(text)
+            assert workbench.settings.get("servers").known == (server,)
+        write("")
+        assert workbench.settings.get("servers").known == ()
+        window.close()
+
+    run(scenario())
+
+
 def test_a_choice_applies_at_once_and_goes_back_to_its_default(
     frame: Frame, run: Run[Any], workbench: Workbench
 ) -> None:

@@ -32,6 +32,7 @@ from desktop.ui.widgets.sidebar import Section, Sidebar
 PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "General": ("settings", ("general",), "How Benchtop looks and when it calls for attention."),
     "Analyses": ("analyze", ("omics",), "Defaults of an analysis; a plan may change them for one run."),
+    "Models": ("models", ("models", "memory", "servers"), "Which models answer, and how much memory they take."),
     "Storage": ("storage", ("storage",), "Where your data, runs and settings are kept."),
     "Connections": ("connections", ("net",), "Addresses and patience. Nothing here leaves the machine by itself."),
     "Sandbox": ("sandbox", ("sandbox",), "Where scripts run, shut off from your files and the network."),

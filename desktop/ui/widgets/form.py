@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import yaml
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import (
@@ -132,6 +133,8 @@ def _editor(field: SettingField) -> tuple[QWidget, Callable[[Any], object], Call
         return _number(field, whole=kind == "integer")
     line = QLineEdit()
     line.setMinimumWidth(220)
+    if kind == "array" and schema.get("items", {}).get("type") != "string":
+        return _entries(line)
     if kind == "array":
         line.setPlaceholderText("separated by commas")
 
@@ -151,6 +154,28 @@ def _editor(field: SettingField) -> tuple[QWidget, Callable[[Any], object], Call
         lambda value: line.setText("" if value is None else str(value)),
         lambda told: line.editingFinished.connect(lambda: told(line.text().strip()) if line.isModified() else None),
     )
+
+
+def _entries(line: QLineEdit) -> tuple[QWidget, Callable[[Any], object], Callable[[Callable[[Any], None]], object]]:
+    """A list of things with fields, as one line of YAML: what is not one is refused beside the field."""
+    line.setPlaceholderText("[{id: …, url: …}]")
+
+    def show(value: Any) -> None:
+        plain = [getattr(one, "model_dump", lambda one=one: one)() for one in value]
+        text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+        line.setText(text.strip() if plain else "")
+
+    def connect(told: Callable[[Any], None]) -> object:
+        def on_finished() -> None:
+            if line.isModified():
+                try:
+                    told(yaml.safe_load(line.text()) or [])
+                except yaml.YAMLError:
+                    told(line.text())
+
+        return line.editingFinished.connect(on_finished)
+
+    return line, show, connect
 
 
 def _choice(choices: list[str]) -> tuple[QWidget, Callable[[Any], object], Callable[[Callable[[Any], None]], object]]:
