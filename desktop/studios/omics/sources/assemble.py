@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import AllZeroError
 from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
@@ -22,6 +24,9 @@ from desktop.studios.omics.steps.pseudobulk import whole_samples
 from desktop.studios.omics.steps.sample_swap import swapped_samples
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
 
+_LANE = re.compile(
+    r"[._-](?:L0*\d{1,2}|lane[._-]?\d+|tech(?:nical)?[._-]?(?:rep(?:licate)?)?[._-]?\d+)(?=$|[._-])", re.IGNORECASE
+)
 _GSM = re.compile(r"GSM\d+")
 _GSM_PREFIX = re.compile(r"^GSM\d+[._-]")
 
@@ -73,7 +78,11 @@ def _say_replicates(samples: SampleTable) -> list[Caution]:
     """Several columns of one sample would count as biological replicates."""
     found = technical_replicates(samples)
     if found is None:
-        return []
+        bare = [_LANE.sub("", name) for name in samples.samples]
+        twice = sorted({name for name in bare if bare.count(name) > 1})
+        if not twice or len(set(samples.samples)) < len(samples.samples):
+            return []
+        found = "The name of the column", twice
     name, repeated = found
     text = (
         f"{name} says that some columns are of the same sample ({', '.join(repeated[:5])}). Counted as biological "
@@ -116,6 +125,12 @@ def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
         if twin != name:
             text = f"{twin} and {name} have exactly the same counts: one sample stands twice. Leave one of them out."
             cautions.append(Caution(code="omics.identical_samples", text=text, blocks=True))
+    if not cautions and _is_scaled(values):
+        text = (
+            "Every sample has the same size factor to within 2 %: these are counts already normalised and then "
+            "rounded, not plain reads. Give the raw counts, or confirm that they are."
+        )
+        cautions.append(Caution(code="omics.already_normalised", text=text, blocks=True))
     totals = values.sum(axis=0)
     if len(totals) >= 4 and not cautions and np.ptp(totals) < 0.002 * totals.mean():
         text = (
@@ -124,6 +139,16 @@ def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
         )
         cautions.append(Caution(code="omics.equal_totals", text=text, blocks=True))
     return cautions
+
+
+def _is_scaled(values: NDArray[Any]) -> bool:
+    """All samples have one size factor (median of ratios), as no sequencer gives them but normalising does. (G, S)."""
+    seen = values[(values >= 20).all(axis=1)]  # rounding blurs small counts
+    if values.shape[1] < 4 or len(seen) < 200:
+        return False
+    logged = np.log(seen.astype(np.float64))
+    factors = np.median(logged - logged.mean(axis=1, keepdims=True), axis=0)
+    return bool(np.abs(factors).max() < (0.01 if values.shape[1] < 6 else 0.02))
 
 
 def _say_swaps(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
@@ -154,12 +179,14 @@ def samples_from_names(names: Sequence[str], columns: Sequence[str] | None = Non
 
     columns   the names as written: where only accessions were kept of them, the rest of them tells the groups
     """
+    samples = list(names)
+    names = [_LANE.sub("", name) for name in names] if all(map(_LANE.search, names)) else list(names)
     found = factors_from_names(names)
     if columns is not None and all(map(_GSM.fullmatch, names)):
         rest = [_GSM_PREFIX.sub("", PurePosixPath(column).name) for column in columns]
         found = factors_from_names(readable_names(rest)) if len(set(rest)) == len(rest) else found
     found.pop("replicate", None)  # in a name it only counts the samples of a group
-    table = make_sample_table(names, found)
+    table = make_sample_table(samples, found)
     if table.factors:
         shown = "; ".join(f"{name}: {', '.join(table.levels(name))}" for name in table.factors)
         text = (

@@ -29,6 +29,7 @@ from desktop.studios.omics.steps.pseudobulk import (
 )
 
 _GEM = re.compile(r"[ACGTN]{8,}[-_.](\d{1,3})$")
+_BARCODE = re.compile(r"[ACGTN]{10,}(?:[-.]\d{1,2}(?=$|_))?")
 _DROPLETS = 20_000  # barcodes from which on a matrix may be of droplets, most of them empty
 _LEAST_READS = 500  # of a barcode among droplets to be taken for a cell
 
@@ -67,6 +68,54 @@ class _Part:
     units: Units
     sums: Sums
     genes: Genes
+
+
+def dense_cells(table: ExpressionTable, name: str) -> CellMatrix | None:
+    """A table of genes by samples whose columns prove to be single cells, as their matrix; None for every other table.
+
+    Columns are cells when at least 50 are named by barcodes, or when there are 100 or more, of few reads, mostly zeros.
+    What stands before or after a barcode names the sample, where at least two such names hold 10 cells or more.
+    """
+    n_cells = table.values.shape[1]
+    if n_cells < 50 or table.value_type not in ("counts", "expected_counts", "fpkm", "log_intensity", "tpm"):
+        return None
+    parts = [_BARCODE.split(column, maxsplit=1) for column in table.columns]
+    if sum(len(part) > 1 for part in parts) < 0.8 * n_cells:
+        totals = table.values.sum(axis=0)
+        is_sparse = n_cells >= 100 and float((table.values == 0).mean()) >= 0.6 and float(np.median(totals)) < 50_000
+        if not (is_sparse and table.value_type == "counts"):
+            return None
+        parts = [[column, ""] for column in table.columns] if _are_runs(table.columns) else [["", ""]] * n_cells
+    rests = [tuple(re.sub(r"^[._\-:]+|[._\-:]+$", "", side) for side in (*part, "")[:2]) for part in parts]
+    labels: dict[str, Labels] = {}
+    for side in (0, 1):
+        found = Labels.of([re.sub(r"[._-]?\d+$", "", rest[0]) if not part[-1] and side == 0 else rest[side]
+                           for rest, part in zip(rests, parts, strict=True)])  # fmt: skip
+        numbers = np.bincount(found.codes[found.codes >= 0], minlength=len(found.levels))
+        if (numbers >= MIN_CELLS).sum() >= 2 and len(found.levels) <= n_cells / MIN_CELLS:
+            labels = {"sample": found}
+            break
+    values = np.asarray(table.values, dtype=np.float64)
+
+    def blocks() -> Iterator[Block]:
+        for start in range(0, n_cells, 500):
+            genes, cells = np.nonzero(values[:, start : start + 500])
+            yield Block(cells + start, genes, values[genes, cells + start])
+
+    matrix = CellMatrix(name, Genes(table.gene_ids, table.gene_symbols), list(table.columns), labels, blocks, name)
+    matrix.why = "Its columns are single cells."
+    if not labels and len({match.group(1) for one in table.columns if (match := _GEM.search(one))}) < 2:
+        raise NothingAnalysableError(
+            f"The {n_cells:,} columns of {name} are single cells, and their names do not tell samples.",
+            hint="Cells are no replicates: give an .h5ad whose cells carry a sample label, or sums by sample.",
+            file=name,
+        )
+    return matrix
+
+
+def _are_runs(columns: Sequence[str]) -> bool:
+    """Names that end in a number: "P1_ctrl_17"."""
+    return all(re.search(r"\d$", column) for column in columns)
 
 
 def to_samples(candidates: Sequence[Sequence[CellMatrix]], *, source: str) -> ExpressionTable:

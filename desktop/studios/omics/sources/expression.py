@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -18,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import DuplicateIdError, NothingAnalysableError, UnreadableTableError
+from desktop.studios.omics.human_genes import human_genes
 from desktop.studios.omics.schema import Caution, IdType, ValueType
 from desktop.studios.omics.sources.tables import Table
 from desktop.studios.omics.steps.gene_ids import duplicated, eaten_symbols, id_type_of, is_date_like
@@ -142,9 +144,29 @@ def to_expression(table: Table) -> ExpressionTable:
 def _is_transposed(table: Table) -> bool:
     """Genes in columns: far more columns than rows, headed by identifiers of genes."""
     width = len(table.heading)
+    kind = id_type_of(table.heading[1:])
+    if width >= 20 and kind in ("ensembl", "flybase", "refseq") and id_type_of(table.texts(0)) != kind:
+        return True
+    if (
+        width >= 20
+        and kind in ("symbol", "wormbase")
+        and _known(table.heading[1:]) > 0.5 > 0.1 > _known(table.texts(0))
+    ):
+        return True
     if width < 100 or width < 5 * len(table.frame):
         return False
-    return id_type_of(table.heading[1:]) in ("ensembl", "flybase", "wormbase", "refseq", "symbol", "entrez")
+    return kind in ("ensembl", "flybase", "wormbase", "refseq", "symbol", "entrez")
+
+
+@lru_cache(maxsize=1)
+def _human_symbols() -> frozenset[str]:
+    return frozenset(symbol.upper() for symbol in human_genes().symbol)
+
+
+def _known(names: Sequence[str]) -> float:
+    """Share of the names that are symbols of human genes, in capitals or not."""
+    known = _human_symbols()
+    return sum(name.strip().upper() in known for name in names) / max(1, len(names))
 
 
 def _transposed(table: Table) -> Table:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, UnreadableTableError
-from desktop.studios.omics.schema import FileRole, FoundFile, ValueType
+from desktop.studios.omics.schema import Caution, FileRole, FoundFile, ValueType
 from desktop.studios.omics.sources import soft
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.archives import archive_kind, read_members
+from desktop.studios.omics.sources.cells import dense_cells, to_samples
 from desktop.studios.omics.sources.expression import ExpressionTable, to_expression
 from desktop.studios.omics.sources.per_sample import combine
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
@@ -43,7 +44,13 @@ def read_expression(path: Path) -> ExpressionTable:
         text, _ = texts.decode(texts.read_bytes(path), name=path.name)
         return to_expression(soft.matrix_table(text, path.name))
     _refuse_other(path, head)
-    return to_expression(read_table(path))
+    return samples_of_cells(to_expression(read_table(path)), path.name)
+
+
+def samples_of_cells(table: ExpressionTable, name: str) -> ExpressionTable:
+    """The table as it is, or added up to samples where its columns are single cells."""
+    matrix = dense_cells(table, name)
+    return table if matrix is None else to_samples([[matrix]], source=name)
 
 
 def read_series(path: Path) -> soft.GeoSeries | None:
@@ -101,6 +108,14 @@ def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
             problem = problem or error
     counted = [table for table in found if table.value_type in _COUNTS and len(table.names) >= 2]
     best = max(counted or found, key=lambda table: table.values.size, default=None)
+    rivals = [table for table in counted if table is not best and best is not None and not is_copy(best, table)]
+    if rivals and best is not None:
+        sizes = [f"{len(table.gene_ids)} × {len(table.names)}" for table in (best, *rivals[:5])]
+        text = (
+            f"{name} has {len(rivals) + 1} sheets of counts; the largest ({sizes[0]}) is proposed. The others have "
+            f"{', '.join(sizes[1:])}. Give the sheet you mean as a file of its own if it is another."
+        )
+        best.cautions.append(Caution(code="omics.several_tables", text=text, blocks=True))
     if best is None:
         raise problem or NothingAnalysableError(
             f"{name} holds no table of values.", hint="Choose another file.", file=name
@@ -137,6 +152,15 @@ def _archive(path: Path) -> ExpressionTable:
                 file=path.name,
             ) from None
         raise nothing from None
+
+
+def is_copy(one: ExpressionTable, other: ExpressionTable) -> bool:
+    """The same samples and genes, with the same totals."""
+    return (
+        sorted(one.names) == sorted(other.names)
+        and len(one.gene_ids) == len(other.gene_ids)
+        and sorted(one.values.sum(axis=0).tolist()) == sorted(other.values.sum(axis=0).tolist())
+    )
 
 
 def role_of_table(table: ExpressionTable) -> FileRole:

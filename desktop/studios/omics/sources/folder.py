@@ -14,7 +14,7 @@ from desktop.studios.omics.sources import soft
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.archives import archive_kind
 from desktop.studios.omics.sources.expression import ExpressionTable
-from desktop.studios.omics.sources.files import read_expression, role_of, sha256
+from desktop.studios.omics.sources.files import read_expression, role_of, role_of_table, sha256
 from desktop.studios.omics.sources.per_sample import read_sample_file
 from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
@@ -333,7 +333,7 @@ def _table(path: Path, look: Look) -> tuple[FileRole, Look]:
             update={"n_rows": len(table.gene_ids), "why": "Not a table of genes by samples."}
         )
         return "other", look
-    return _with_expression(look, table, role_of(table.value_type))
+    return _with_expression(look, table, role_of_table(table))
 
 
 def _is_small_sheet(table: ExpressionTable) -> bool:

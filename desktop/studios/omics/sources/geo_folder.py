@@ -16,7 +16,7 @@ from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason,
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
 from desktop.studios.omics.sources.cell_samples import samples_of
 from desktop.studios.omics.sources.expression import ExpressionTable
-from desktop.studios.omics.sources.files import sha256
+from desktop.studios.omics.sources.files import is_copy, sha256
 from desktop.studios.omics.sources.folder import Contents, Look, look_at
 from desktop.studios.omics.sources.geo_samples import join_geo
 from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet
@@ -169,7 +169,7 @@ def _ranked(contents: Contents) -> list[Look]:
     return sorted(usable, key=_rank)
 
 
-def _rank(look: Look) -> tuple[int, int, int, str]:
+def _rank(look: Look) -> tuple[int, int, bool, int, str]:
     table = look.expression
     assert table is not None
     counts = table.value_type in _COUNTS
@@ -190,7 +190,8 @@ def _rank(look: Look) -> tuple[int, int, int, str]:
         place = 5
     else:
         place = 6 if table.value_type in ("log_intensity", "linear_intensity") else 7
-    return place, -len(table.names), -len(table.gene_ids), look.record.path
+    are_transcripts = sum(bool(re.match(r"ENS\w*T\d{11}|[NX][MR]_\d", one)) for one in table.gene_ids[:500]) > 250
+    return place, -len(table.names), are_transcripts, -len(table.gene_ids), look.record.path
 
 
 def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list[Caution]) -> Look:
@@ -200,7 +201,7 @@ def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list
     assert table is not None
     place = _rank(best)[0]
     rivals = [look for look in candidates[1:] if _rank(look)[0] == place and look.expression is not None]
-    same = [look for look in rivals if look.expression is not None and _is_copy(table, look.expression)]
+    same = [look for look in rivals if look.expression is not None and is_copy(table, look.expression)]
     rivals = [look for look in rivals if look not in same]
     if rivals:
         shown = ", ".join(
@@ -220,15 +221,6 @@ def _choose(candidates: Sequence[Look], series: GeoSeries | None, cautions: list
         )
         cautions.append(Caution(code="omics.several_tables", text=text, blocks=not is_matrix))
     return best
-
-
-def _is_copy(one: ExpressionTable, other: ExpressionTable) -> bool:
-    """The same samples and genes, with the same totals."""
-    return (
-        sorted(one.names) == sorted(other.names)
-        and len(one.gene_ids) == len(other.gene_ids)
-        and sorted(one.values.sum(axis=0).tolist()) == sorted(other.values.sum(axis=0).tolist())
-    )
 
 
 def _samples(

@@ -139,6 +139,11 @@ def _assay_gate(
             ),
             assays=dict(Counter(sample.strategy for sample in samples)),
         )
+    kinds = Counter(samples[match.pairs[at]].strategy.lower() for at in kept if at not in {*wrong, *single})
+    small = {"mirna-seq", "ncrna-seq"}
+    if small & set(kinds) and set(kinds) - small - {""}:  # small RNA beside messenger RNA: two assays
+        use_small = sum(kinds[kind] for kind in small) > sum(n for kind, n in kinds.items() if kind not in small)
+        wrong += [at for at in kept if (samples[match.pairs[at]].strategy.lower() in small) != use_small]
     gone = {*wrong, *single}
     if gone:
         text = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -138,12 +139,10 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
             hint="Give a table of raw counts, or a folder with one counts file a sample.",
             files=passed[:30],
         )
-    kinds = {sample.kind for sample in found}
     cautions: list[Caution] = []
-    if len(kinds) > 1:
-        most = max(kinds, key=lambda kind: sum(sample.kind == kind for sample in found))
-        passed += [sample.name for sample in found if sample.kind != most]
-        found = [sample for sample in found if sample.kind == most]
+    found, others = _of_one_kind(found)
+    passed += [sample.name for sample in others]
+    lost = _samples_lost(found, others)
     if passed:
         cautions.append(
             Caution(
@@ -151,12 +150,44 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
                 text=(
                     f"Files of {source} that are not counts of one sample were passed over: "
                     f"{', '.join(passed[:6])}{' …' if len(passed) > 6 else ''}."
+                    + (f" Among them are samples that no other file holds: {', '.join(lost[:6])}." if lost else "")
                 ),
+                blocks=bool(lost),
             )
         )
     if found[0].kind == "STAR":
         found = _strand(found, cautions)
     return _stack(found, source, cautions)
+
+
+def _of_one_kind(found: list[SampleFile]) -> tuple[list[SampleFile], list[SampleFile]]:
+    """The files that measure the same: counts before other values, genes before transcripts, then the usual program."""
+
+    def level(sample: SampleFile) -> tuple[bool, bool, str]:
+        head = sample.ids[:300]
+        transcripts = sum(bool(re.match(r"ENS\w*T\d{11}|[NX][MR]_\d", one)) for one in head) > 0.5 * len(head)
+        is_plain = sample.kind in ("plain", "HTSeq")  # with and without a heading
+        fractions = is_plain and bool((sample.values != np.rint(sample.values)).any())
+        return fractions, transcripts, "plain" if is_plain else sample.kind
+
+    levels = [level(sample) for sample in found]
+    counted = Counter(levels)
+    best = min(counted, key=lambda one: (one[0], one[1], -counted[one], one[2]))
+    if counted[best] < 2:
+        best = max(counted, key=lambda one: counted[one])
+    kept = [sample for sample, one in zip(found, levels, strict=True) if one == best]
+    return kept, [sample for sample, one in zip(found, levels, strict=True) if one != best]
+
+
+def _samples_lost(kept: Sequence[SampleFile], others: Sequence[SampleFile]) -> list[str]:
+    """Samples of which only files that were passed over tell something, as far as names say."""
+
+    def whose(sample: SampleFile) -> str:
+        accession = _GSM.search(sample.name)
+        return accession.group(1).upper() if accession else re.split(r"[.]", PurePosixPath(sample.name).name)[0]
+
+    known = {whose(sample) for sample in kept}
+    return list(dict.fromkeys(name for sample in others if (name := whose(sample)) not in known))
 
 
 def _strand(found: list[SampleFile], cautions: list[Caution]) -> list[SampleFile]:
@@ -172,6 +203,21 @@ def _strand(found: list[SampleFile], cautions: list[Caution]) -> list[SampleFile
     pick = 0
     if typical.max() >= 0.8 and typical.min() <= 0.35:
         pick = int(typical.argmax()) + 1
+    others = [
+        sample.name
+        for sample, share in zip(found, shares, strict=True)
+        if pick and share[pick - 1] < 0.5 * typical[pick - 1]
+    ]
+    if others:
+        cautions.append(
+            Caution(
+                code="omics.strands_differ",
+                text=f"Not all samples were sequenced from the same strand: {', '.join(others[:6])} hold few reads on "
+                "the usual one. Both strands together are used; samples of different kits may not be comparable.",
+                blocks=True,
+            )
+        )
+        pick = 0
     label = ("both strands together", "the forward strand", "the reverse strand")[pick]
     cautions.append(
         Caution(

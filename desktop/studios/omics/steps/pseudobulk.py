@@ -361,7 +361,7 @@ def cells_asked(question: str, samples: SampleTable) -> tuple[dict[str, list[str
         shown = ", ".join((named or levels)[:12])
         raise UnclearQuestionError(
             f"One run tests the cells of one type, and this asks for {len(named) or len(levels)}: {shown}.",
-            hint="Ask for one type at a time, or for all cells together by naming none.",
+            hint="Ask for one type at a time (a batch asks all of them), or for all cells together by naming none.",
             choices=shown,
         )
     if named:

@@ -81,6 +81,8 @@ def _whole_numbers(filled: NDArray[np.float64], sums: NDArray[np.float64], high:
     if high <= 1:
         return Verdict("not_expression", "Only 0 and 1: present or absent, not reads.")
     n_genes, n_samples = filled.shape
+    if n_genes >= 200 and high <= 30 and float(np.median(filled[filled > 0])) >= 4:
+        return Verdict("log_intensity", f"Whole numbers up to only {high:g}, most of them high: rounded log values.")
     if n_genes >= 100 and n_samples >= 2 and np.all(np.abs(sums / _MILLION - 1) < 0.005):
         return Verdict("tpm", "Whole numbers, but every column adds up to one million: rounded TPM or CPM, not reads.")
     if n_genes >= 100 and n_samples >= 3:
