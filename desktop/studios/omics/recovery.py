@@ -2,7 +2,7 @@
 
 A repair that leaves the question as it is happens by itself; one that would change it (another level, a factor or
 samples left out), or go beyond a limit that somebody set, waits for the person, who is told what to pass. What fails
-for a reason no rule knows ends as it is. The rules are in `steps/repair_rules.py`; this is no place for them.
+for a reason no rule knows ends as it is. The rules are in `steps/repairs/`; this is no place for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from desktop.core.ports import JobContext, Limits, Origin
 from desktop.studios.omics.config import OmicsSettings
 from desktop.studios.omics.failed_run import add_diagnosis
 from desktop.studios.omics.schema import AnalysisParams, Inspection, Plan, Repair, ScriptParams
-from desktop.studios.omics.steps.repair_rules import Circumstances, repairs_for
+from desktop.studios.omics.steps.repairs import repairs_for
+from desktop.studios.omics.steps.repairs.circumstances import Circumstances
 
 MOST_REPAIRS = 3
 P = TypeVar("P", AnalysisParams, ScriptParams)

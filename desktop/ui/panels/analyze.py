@@ -140,7 +140,7 @@ class AnalyzePanel(Panel):
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
             "ui.run": (self.desk.is_in_front or (in_setup and self.setup.can_run()), self._run_front),
             "ui.stop": (bool(self._job_id or self.desk.job_id), self.stop),
-            "ui.rerun": (in_results and self._inspection is not None, self.run),
+            "ui.rerun": (in_results and (self._inspection is not None or self._is_script()), self._run_again),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
             "ui.export_archive": (in_results, partial(self.exports.ask_for_folder, as_zip=True)),
             "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
@@ -346,6 +346,17 @@ class AnalyzePanel(Panel):
 
     def _run_front(self) -> None:
         self.desk.run() if self.desk.is_in_front else self.run()
+
+    def _is_script(self) -> bool:
+        return self.runs.run is not None and self.runs.run.is_script
+
+    def _run_again(self) -> None:
+        """The same plan, or the same script on the same data."""
+        if self._is_script():
+            self._edit_run()
+            self.desk.run()
+        else:
+            self.run()
 
     def _edit_run(self) -> None:
         if self.runs.run is not None:

@@ -34,12 +34,12 @@ class ResultHeader(QWidget):
         self.reduced.setAccessibleName("Reduced isolation")
         self.reduced.setToolTip("The script ran with less isolation than it could. See Validation.")
         self.files = FileChip()
-        back = button("Plan…", "Change the plan and run again", self.planRequested.emit)
+        self.back = button("Plan…", "Change the plan and run again", self.planRequested.emit)
         compare = button("Compare with…", "Compare this run with another", self.compareRequested.emit)
         below = QHBoxLayout()
         below.setSpacing(theme.GAP)
         below.addWidget(self.numbers, 1)
-        for widget in (self.reduced, back, compare, self.files):
+        for widget in (self.reduced, self.back, compare, self.files):
             below.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, 4)
@@ -59,6 +59,7 @@ class ResultHeader(QWidget):
             pairs = zip(results.counts, words, strict=True)
             self.numbers.setText(" &nbsp;·&nbsp; ".join(f"<b>{number:,}</b> {word}" for number, word in pairs))
         self.reduced.setVisible(results.is_reduced)
+        self.back.setVisible(not results.is_script)
         self._tint()
         self.files.set_path(results.out_dir)
 

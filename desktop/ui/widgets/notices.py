@@ -115,7 +115,7 @@ class FailureNotice(QFrame):
             button.setToolTip(words)
             button.setAccessibleName(f"{words} {offer['after']}")
             button.clicked.connect(lambda _on=False, code=offer["code"]: self.offerAccepted.emit(code))
-            label = QLabel(words)
+            label = QLabel(words, wordWrap=True)
             row = QHBoxLayout()
             row.addWidget(button)
             row.addWidget(label, 1)

@@ -21,7 +21,8 @@ from desktop.studios.omics.errors import (
 )
 from desktop.studios.omics.run_parts import check_plan, kept_samples
 from desktop.studios.omics.schema import AnalysisParams, Contrast, Inspection, Plan, Repair, SampleTable
-from desktop.studios.omics.steps.repair_rules import Circumstances, repairs_for
+from desktop.studios.omics.steps.repairs import repairs_for
+from desktop.studios.omics.steps.repairs.circumstances import Circumstances
 
 SAMPLES = SampleTable(
     samples=[f"s{k}" for k in range(8)],
@@ -113,6 +114,17 @@ def test_a_batch_that_is_the_treatment_is_never_dropped_without_a_yes() -> None:
     assert repair.asks
     assert repair.code == "drop_term:plate"
     assert "treatment" in repair.why
+
+
+def test_a_level_of_a_further_contrast() -> None:
+    found = circumstances("~ batch + treatment", ("treatment", "treated", "untreated"))
+    assert found.plan is not None
+    further = Contrast(factor="batch", treated="B", control="a")
+    plan = found.plan.model_copy(update={"other_contrasts": [further]})
+    found = replace(found, plan=plan, params=AnalysisParams(data="x", plan=plan))
+    (repair,) = repairs_for(failing(found), found)
+    assert not repair.asks
+    check_plan(Plan.model_validate(repair.params["plan"]), SAMPLES)
 
 
 @pytest.mark.parametrize("kept", ["Treated", "treatd"])
