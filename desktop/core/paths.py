@@ -47,6 +47,11 @@ class Paths(NamedTuple):
         return self.home / "runs"
 
     @property
+    def models(self) -> Path:
+        """Models that were downloaded, imported or quantised, a folder each."""
+        return self.home / "models"
+
+    @property
     def cache(self) -> Path:
         return self.home / "cache"
 

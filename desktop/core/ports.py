@@ -172,6 +172,19 @@ class Fetched:
     media_type: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave for a library to make its own connections to one destination.
+
+    base_url  of the destination's service      domains  the hosts it may be sent on to
+    secret    the person's key, if there is one; never to be logged
+    """
+
+    base_url: str
+    domains: tuple[str, ...]
+    secret: str | None = field(default=None, repr=False)
+
+
 class Net(Protocol):
     """The only way out. Every destination needs the person's consent; everything fetched is cached by content."""
 
@@ -191,6 +204,12 @@ class Net(Protocol):
         allow    the person's consent for this one call
         refresh  ask the server whether the cached copy is still good; without it the cache answers at once
         page     a web page is what is wanted; otherwise HTML where data was expected is an error
+        """
+
+    async def permit(self, paths: Sequence[str], *, destination: str, allow: bool = False) -> Permit:
+        """Leave for a library that makes its own connections, to fetch `paths` below the destination's base address.
+
+        One row of the audit trail for each path is written before this returns. Raises ConsentNeededError.
         """
 
 
@@ -258,6 +277,9 @@ class JobContext(Protocol):
 
     async def cpu(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a module-level function in a child process. Cancelling kills the child."""
+
+    async def aside(self, fn: Callable[..., T], /, *args: Any) -> T:
+        """`cpu` for what takes long and mostly waits, such as a download: it takes nobody's place in the cpu lane."""
 
     async def io(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a short blocking function in a thread."""

@@ -117,3 +117,46 @@ class MemoryPressureError(AppError):
 
     code = "engines.memory_pressure"
     retryable = True
+
+
+class UnknownModelError(AppError):
+    """No model of this name in the catalogue or among the imported ones. Paths and addresses are not names."""
+
+    code = "engines.unknown_model"
+
+
+class NotInstalledError(AppError):
+    """The catalogue knows this model, but it is not on this machine yet."""
+
+    code = "engines.not_installed"
+
+
+class ModelExistsError(AppError):
+    """There is a model of this name on this machine already."""
+
+    code = "engines.model_exists"
+
+
+class CatalogueError(AppError):
+    """A file of the catalogue, or the note kept with a model, cannot be understood (facts: `file`)."""
+
+    code = "engines.bad_catalogue"
+
+
+class ModelGatedError(AppError):
+    """The publisher gives this model only to people who accepted its terms, or the token is not taken."""
+
+    code = "engines.gated"
+
+
+class DamagedDownloadError(AppError):
+    """What came is not what was announced: another hash, another size (facts: `file`, `expected`, `got`)."""
+
+    code = "engines.damaged_download"
+    retryable = True
+
+
+class NoDiskSpaceError(AppError):
+    """No room on the disk for a model (facts: `needs_bytes`, `free_bytes`)."""
+
+    code = "engines.no_disk_space"

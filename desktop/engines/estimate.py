@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CHUNK_TOKENS = 512  # tokens of a prompt that both runtimes evaluate at once
 KV_BYTES_PER_NUMBER = {16: 2.0, 8: 1.0625, 4: 0.5625}  # 8 and 4 bit: groups of 64 with a scale and a bias
 
 
@@ -46,3 +47,26 @@ def kv_bytes(shape: Shape, context_tokens: int, kv_bits: int = 16) -> int:
     """Keys and values of `context_tokens` tokens: 2 · layers · heads · head_dim · tokens · bytes a number."""
     per_number = float(shape.number_bytes) if kv_bits == 16 else KV_BYTES_PER_NUMBER[kv_bits]
     return int(2 * shape.attention_layers * shape.kv_heads * shape.head_dim * context_tokens * per_number)
+
+
+def need(
+    shape: Shape, weights_bytes: int, context_tokens: int, *, kv_bits: int = 16, has_kv_upfront: bool = False
+) -> Need:
+    """What a load with this context takes.
+
+    has_kv_upfront  llama.cpp takes the cache and its compute buffer at the load, MLX as the context fills
+    """
+    reserve = _gguf_reserve_bytes(shape) if has_kv_upfront else _mlx_reserve_bytes(shape)
+    return Need(weights_bytes, kv_bytes(shape, context_tokens, kv_bits), reserve, has_kv_upfront)
+
+
+def _mlx_reserve_bytes(shape: Shape) -> int:
+    """Activations of one part of a prompt, and what the buffer pool keeps of them."""
+    per_token = 4 * shape.hidden + 3 * shape.intermediate
+    return CHUNK_TOKENS * per_token * shape.number_bytes + 2 * shape.vocabulary * 4
+
+
+def _gguf_reserve_bytes(shape: Shape) -> int:
+    """llama.cpp's compute buffer: the larger of the logits and the activations of one part of a prompt, in float32."""
+    per_token = max(shape.vocabulary, 4 * shape.hidden + 3 * shape.intermediate)
+    return CHUNK_TOKENS * per_token * 4

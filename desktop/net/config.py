@@ -29,12 +29,15 @@ class NetSettings(BaseModel):
     eutils_url: str = Field(
         "https://eutils.ncbi.nlm.nih.gov/entrez/eutils", title="E-utilities", description="Where NCBI is searched."
     )
+    huggingface_url: str = Field(
+        "https://huggingface.co", title="Hugging Face", description="Where models are downloaded from."
+    )
     attempts: int = Field(5, ge=1, le=10, title="Attempts", description="Tries before a busy server is given up.")
     idle_timeout_s: float = Field(
         30, gt=0, le=600, title="Patience (s)", description="A server that sends nothing for this long is given up."
     )
 
-    @field_validator("geo_url", "ncbi_url", "eutils_url")
+    @field_validator("geo_url", "ncbi_url", "eutils_url", "huggingface_url")
     @classmethod
     def _is_safe(cls, value: str) -> str:
         parts = urlsplit(value)

@@ -18,7 +18,7 @@ class Destination:
 
     key: str
     title: str
-    domain: str
+    domains: tuple[str, ...]
     settings: tuple[str, ...]  # NetSettings fields that hold base addresses of this destination
     per_s: float
     per_s_with_key: float
@@ -29,12 +29,21 @@ DESTINATIONS = {
     "ncbi": Destination(
         key="ncbi",
         title="NCBI (GEO, SRA, PubMed)",
-        domain="ncbi.nlm.nih.gov",
+        domains=("ncbi.nlm.nih.gov",),
         settings=("geo_url", "ncbi_url", "eutils_url"),
         per_s=3,
         per_s_with_key=10,
         secret="ncbi_api_key",
-    )
+    ),
+    "huggingface": Destination(
+        key="huggingface",
+        title="Hugging Face (models)",
+        domains=("huggingface.co", "hf.co"),  # hf.co: where the large files are kept
+        settings=("huggingface_url",),
+        per_s=5,
+        per_s_with_key=10,
+        secret="huggingface_token",
+    ),
 }
 
 
@@ -45,7 +54,7 @@ def checked_url(url: str, destination: Destination, settings: NetSettings) -> st
     parts = urlsplit(url)
     bases = {urlsplit(getattr(settings, field))[:2] for field in destination.settings}
     host = (parts.hostname or "").rstrip(".")
-    inside = parts[:2] in bases or host == destination.domain or host.endswith("." + destination.domain)
+    inside = parts[:2] in bases or any(host == one or host.endswith("." + one) for one in destination.domains)
     if not (inside and is_secure(url)):
         raise InsecureUrlError(
             f"Benchtop does not fetch {parts.scheme}://{parts.hostname or ''}… as {destination.title}.",

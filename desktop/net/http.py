@@ -9,7 +9,7 @@ import asyncio
 import functools
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from desktop import __version__
 from desktop.core.clock import Clock
 from desktop.core.errors import AppError, OfflineError
-from desktop.core.ports import Fetched
+from desktop.core.ports import Fetched, Permit
 from desktop.net.cache import MISSING_KEPT_S, ContentCache, Entry
 from desktop.net.config import NetSettings
 from desktop.net.destinations import DESTINATIONS, Destination, checked_url, is_loopback, is_secure
@@ -140,6 +140,18 @@ class HttpNet:
                 self.cache.remember(Entry(url, self._clock.now_s(), missing=True))
                 raise
         return self._answer(entry, from_cache=from_cache)
+
+    async def permit(self, paths: Sequence[str], *, destination: str, allow: bool = False) -> Permit:
+        """See `desktop.core.ports.Net.permit`."""
+        settings, place = self._settings(), DESTINATIONS[destination]
+        if settings.mode == "never" or not (allow or self.is_allowed(destination)):
+            raise _no_consent(place, settings)
+        base = getattr(settings, place.settings[0])
+        consent = "allowed for this job" if allow else "allowed in the settings"
+        for path in paths:
+            url = checked_url(f"{base}{path}", place, settings)
+            await self._on_departure(Departure(place.key, "GET", url, len(url), consent))
+        return Permit(base, place.domains, await self._key(place))
 
     async def _patiently(
         self,

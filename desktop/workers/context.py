@@ -37,6 +37,7 @@ class Context:
     _settings: SettingsStore
     _live: LiveJob
     _children: Children
+    _aside: Children
 
     def settings(self, studio: str) -> Any:
         return self._settings.get(studio)
@@ -82,6 +83,10 @@ class Context:
     async def cpu(self, fn: Callable[..., T], /, *args: Any) -> T:
         with span(f"cpu.{fn.__name__}"):
             return await self._children.run(fn, *args, on_progress=self.progress)
+
+    async def aside(self, fn: Callable[..., T], /, *args: Any) -> T:
+        with span(f"aside.{fn.__name__}"):
+            return await self._aside.run(fn, *args, on_progress=self.progress)
 
     async def io(self, fn: Callable[..., T], /, *args: Any) -> T:
         with span(f"io.{fn.__name__}"):

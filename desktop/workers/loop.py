@@ -40,6 +40,7 @@ T = TypeVar("T")
 _CANCEL_GRACE_S = 1.5  # a job that has not ended by then is called cancelled all the same
 _STOP_GRACE_S = 3.0
 _IO_THREADS = 32
+_ASIDE = 4  # children that may mostly wait at once
 LANES = {"io": 16, "cpu": os.cpu_count() or 2, "sandbox": 2}  # how many jobs run at once in each
 _log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class WorkLoop:
         self.loop = asyncio.get_running_loop()
         self._parts, self._on_end = parts, on_end
         self.children = Children(limit=LANES["cpu"], log=parts.paths.logs / "children.log")
+        self.aside = Children(limit=_ASIDE, log=parts.paths.logs / "children.log", keep_warm=False)
         self._queue = Queue(LANES, self._stored_state)
         self._spans = SpanBuffer()
         self._stopping = asyncio.Event()
@@ -97,6 +99,7 @@ class WorkLoop:
             if running:
                 await asyncio.wait(running, timeout=_STOP_GRACE_S)
             self.children.close()
+            self.aside.close()
             clinging = [live for live in self.live.values() if live.task is not None and not live.task.done()]
             if not clinging:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -228,6 +231,7 @@ class WorkLoop:
             _settings=parts.settings,
             _live=live,
             _children=self.children,
+            _aside=self.aside,
         )
         result = await run(context, checked_params(job, record.params))
         return result.model_dump(mode="json") if isinstance(result, BaseModel) else None
