@@ -21,6 +21,8 @@ Accept = Annotated[
     list[str] | None,
     typer.Option("--accept", metavar="CODE", help="Agree to a caution or repair by its code; may be repeated."),
 ]
+ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Its name, as `models list` shows it.")]
+ModelName = Annotated[str, typer.Option("--name", help="What to call it; made from the file's name without.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 TemplateName = Annotated[str, typer.Argument(metavar="NAME", help="The template's name.")]
 Replace = Annotated[bool, typer.Option("--replace", help="In the place of one of that name.")]
@@ -77,6 +79,7 @@ def command_line(house: House) -> Any:
     app.add_typer(_search_commands(house), name="search")
     app.add_typer(_template_commands(house), name="templates")
     app.add_typer(_jobs_commands(house), name="jobs")
+    app.add_typer(_models_commands(house), name="models")
     app.add_typer(_sandbox_commands(house), name="sandbox")
     app.add_typer(_settings_commands(house), name="settings")
     return typer.main.get_command(app)
@@ -450,6 +453,87 @@ def _jobs_commands(house: House) -> typer.Typer:
         return work.rerun(house, job, as_json=json)
 
     return jobs
+
+
+def _models_commands(house: House) -> typer.Typer:
+    models = typer.Typer(help="Language and embedding models.", no_args_is_help=True, rich_markup_mode=None)
+
+    @models.command("list")
+    def list_(json: Json = False) -> int:
+        """List the models of the catalogue, on this machine and in the Trash."""
+        from desktop.cli import models as work
+
+        return work.list_models(house, as_json=json)
+
+    @models.command()
+    def fit(
+        model: ModelId,
+        context: Annotated[int | None, typer.Option("--context", min=1, help="Tokens it must hold.")] = None,
+        json: Json = False,
+    ) -> int:
+        """Say whether a model fits into memory, and why not: 0 fits, 1 does not."""
+        from desktop.cli import models as work
+
+        return work.fit(house, model, context, as_json=json)
+
+    @models.command()
+    def download(
+        model: ModelId,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; allows the network.")] = False,
+        json: Json = False,
+    ) -> int:
+        """Download a model of the catalogue; one that was stopped goes on where it was."""
+        from desktop.cli import models as work
+
+        return work.download(house, model, is_agreed=yes, as_json=json)
+
+    @models.command("import")
+    def import_(
+        source: Annotated[Path, typer.Argument(help="A folder with config.json and safetensors, or a .gguf file.")],
+        name: ModelName = "",
+        link: Annotated[bool, typer.Option("--link", help="Leave the files where they are, do not copy.")] = False,
+        pooling: Annotated[str, typer.Option("--pooling", help="Of an embedding model: mean, cls or last.")] = "",
+        json: Json = False,
+    ) -> int:
+        """Take in a model of your own."""
+        from desktop.cli import models as work
+
+        return work.import_model(house, source, name, is_linked=link, pooling=pooling, as_json=json)
+
+    @models.command()
+    def quantise(
+        source: Annotated[Path, typer.Argument(help="A full-precision folder with config.json and safetensors.")],
+        name: ModelName = "",
+        bits: Annotated[int, typer.Option("--bits", help="4 or 8.")] = 4,
+        json: Json = False,
+    ) -> int:
+        """Make a small copy of a full-precision model of your own."""
+        from desktop.cli import models as work
+
+        return work.quantise(house, source, name, bits, as_json=json)
+
+    @models.command()
+    def delete(model: ModelId, json: Json = False) -> int:
+        """Move a model to the Trash; `restore` brings it back."""
+        from desktop.cli import models as work
+
+        return work.delete(house, model, as_json=json)
+
+    @models.command()
+    def restore(model: ModelId, json: Json = False) -> int:
+        """Put a model back from the Trash."""
+        from desktop.cli import models as work
+
+        return work.restore(house, model, as_json=json)
+
+    @models.command("empty-trash")
+    def empty_trash(json: Json = False) -> int:
+        """Delete the models in the Trash for good."""
+        from desktop.cli import models as work
+
+        return work.empty_trash(house, as_json=json)
+
+    return models
 
 
 def _sandbox_commands(house: House) -> typer.Typer:

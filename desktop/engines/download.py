@@ -78,7 +78,6 @@ def finish(
     entry: CatalogEntry,
     listing: Listing,
     hashes: dict[str, str],
-    *,
     now_s: float,
 ) -> Note:
     """Check that a finished download is a model that can be loaded, make it known, and pin what came.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desktop.core.errors import AppError
+from desktop.core.errors import AppError, InputError
 
 
 class EngineMissingError(AppError):
@@ -11,7 +11,7 @@ class EngineMissingError(AppError):
     code = "engines.missing"
 
 
-class BadModelError(AppError):
+class BadModelError(InputError):
     """The files of a model are broken, incomplete or of a kind the runtime does not know."""
 
     code = "engines.bad_model"
@@ -119,19 +119,19 @@ class MemoryPressureError(AppError):
     retryable = True
 
 
-class UnknownModelError(AppError):
+class UnknownModelError(InputError):
     """No model of this name in the catalogue or among the imported ones. Paths and addresses are not names."""
 
     code = "engines.unknown_model"
 
 
-class NotInstalledError(AppError):
+class NotInstalledError(InputError):
     """The catalogue knows this model, but it is not on this machine yet."""
 
     code = "engines.not_installed"
 
 
-class ModelExistsError(AppError):
+class ModelExistsError(InputError):
     """There is a model of this name on this machine already."""
 
     code = "engines.model_exists"

@@ -8,6 +8,7 @@ Tokens travel in headers alone, never to another host than the hub, and never in
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import time
@@ -22,6 +23,7 @@ from desktop.core.progress import report_progress
 from desktop.engines.errors import (
     BadReplyError,
     DamagedDownloadError,
+    ModelExistsError,
     ModelGatedError,
     NoDiskSpaceError,
     RequestRefusedError,
@@ -31,6 +33,7 @@ from desktop.engines.errors import (
 )
 
 _BLOCK = 1 << 20
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +85,14 @@ def download_files(hub: Hub, listing: Listing, folder: Path, expected: dict[str,
     """Fetch `listing`'s files into `folder`; returns SHA-256 by name.
 
     expected  hash by name where one is known; None: the hub's own, or what comes
-    Files that are there in full are hashed and kept; unfinished ones continue.
+    Files that are there in full are hashed and kept; unfinished ones continue. Raises the typed errors of this module,
+    and ModelExistsError while another download into the same folder is under way.
     """
     total = sum(file.bytes for file in listing.files) or 1
     folder.mkdir(parents=True, exist_ok=True)
     bar = _Bar(total)
     hashes: dict[str, str] = {}
-    with _session(hub):
+    with _session(hub), _alone(folder):
         for file in listing.files:
             begun = bar.done
             hashes[file.name] = _fetch(hub, listing, file, folder, expected.get(file.name), bar)
@@ -109,7 +113,7 @@ def _fetch(hub: Hub, listing: Listing, file: RemoteFile, folder: Path, expected:
         target.unlink()
     url = hf_hub_url(listing.repository, file.name, revision=listing.revision, endpoint=hub.base_url)
     head = get_hf_file_metadata(url, token=hub.token or False, endpoint=hub.base_url, retry_on_errors=True)
-    if head.commit_hash != listing.revision:
+    if head.commit_hash not in (None, listing.revision):
         raise BadReplyError(f"The hub answered with another version of {file.name}.", hint="Try again.")
     if head.size is not None and head.size != file.bytes:
         raise DamagedDownloadError(f"The hub announces another size of {file.name} now.", hint="Try again.")
@@ -169,13 +173,25 @@ class _Bar:
 
 
 @contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One download into a folder at a time; the system lets go of the lock when the process ends, however it does."""
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ModelExistsError("This model is being downloaded already.", hint="Wait for that download.") from None
+        yield
+
+
+@contextlib.contextmanager
 def _session(hub: Hub) -> Iterator[None]:
     """The library with connections held to the hub's hosts, and its errors as ours."""
     os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     import httpx2
     from huggingface_hub import close_session, constants, errors, set_client_factory
 
-    constants.HF_HUB_DISABLE_XET = True
+    constants.HF_HUB_DISABLE_XET = True  # its connections could not be held to the hosts agreed to
+    constants.DOWNLOAD_CHUNK_SIZE = _BLOCK  # what a broken connection loses at most
 
     def check(request: httpx2.Request) -> None:
         _check_host(str(request.url), hub)
@@ -233,11 +249,12 @@ def _disk_fault(fault: OSError) -> AppError:
 
 
 def _check_host(url: str, hub: Hub) -> None:
-    """Only the hub itself and its own domains, and only over https (http: a hub on this machine)."""
+    """Only the hub itself and its own domains, and only over https; a hub on this machine may send on within it."""
     parts, base = urlsplit(url), urlsplit(hub.base_url)
     host = (parts.hostname or "").rstrip(".")
-    inside = any(host == domain or host.endswith("." + domain) for domain in hub.domains) and parts.scheme == "https"
-    if not inside and parts[:2] != base[:2]:
+    is_own = any(host == domain or host.endswith("." + domain) for domain in hub.domains) and parts.scheme == "https"
+    is_local = base.hostname in _LOOPBACK and host in _LOOPBACK
+    if not is_own and not is_local and parts[:2] != base[:2]:
         raise RequestRefusedError(
             f"The hub sends to {host}, which you did not agree to.", hint="Nothing was fetched from there.", host=host
         )

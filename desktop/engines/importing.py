@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import shutil
-import uuid
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +27,7 @@ _BLOCK = 1 << 22
 def import_model(
     installed: Installed,
     source: Path,
-    *,
+    draft: Path,
     name: str = "",
     is_linked: bool = False,
     pooling: Literal["", "mean", "cls", "last"] = "",
@@ -36,6 +35,7 @@ def import_model(
 ) -> Note:
     """Take a folder (config.json and safetensors) or a .gguf file in under a name; "" makes one of its own name.
 
+    draft      folder to copy into, made here; whoever calls removes it should this process be killed
     is_linked  leave the files where they are; the model is gone when they are
     raises     BadModelError, ModelExistsError, NoDiskSpaceError
     """
@@ -44,7 +44,6 @@ def import_model(
     entry = _entry(name or to_name(source), source, facts, pooling)
     installed.check_is_free(entry.id)
     files = model_files(source)
-    total = sum(path.stat().st_size for path in files)
     if is_linked:
         kept = _take_in(files, None)
         link = str(source if source.is_dir() else source.parent)
@@ -52,7 +51,6 @@ def import_model(
             Note(entry=entry, files=kept, source=f"import: {source}", link=link, added_s=now_s), None
         )
     check_disk(installed.drafts_dir(), sum(path.stat().st_size for path in files))
-    draft = installed.drafts_dir() / f"import-{uuid.uuid4().hex[:8]}"
     draft.mkdir()
     try:
         kept = _take_in(files, draft)
@@ -61,7 +59,9 @@ def import_model(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def quantise_model(installed: Installed, source: Path, *, name: str = "", bits: int = 4, now_s: float = 0.0) -> Note:
+def quantise_model(
+    installed: Installed, source: Path, draft: Path, name: str = "", bits: int = 4, now_s: float = 0.0
+) -> Note:
     """Make a 4-bit copy (groups of 64) of a full-precision folder, and keep that. Needs the MLX runtime.
 
     raises  BadModelError (also when it is quantised already), EngineMissingError, ModelExistsError, NoDiskSpaceError
@@ -76,7 +76,6 @@ def quantise_model(installed: Installed, source: Path, *, name: str = "", bits: 
     name = name or f"{to_name(source)[:70]}-{bits}bit"
     installed.check_is_free(name)
     check_disk(installed.drafts_dir(), facts.weights_bytes * bits // facts.bits * 5 // 4)
-    draft = installed.drafts_dir() / f"quantise-{uuid.uuid4().hex[:8]}"
     report_progress(0.05, "Reading the weights")
     try:
         _convert(source, draft, bits)

@@ -30,6 +30,7 @@ from desktop.engines.slots import Wanted
 
 NOTE = "model.json"
 TRASH = ".trash"
+DRAFTS_KEPT_S = 7 * 86400
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
@@ -150,6 +151,12 @@ class Installed:
         folder = self.folder / ".drafts"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def forget_old_drafts(self, now_s: float) -> None:
+        """Drop what was begun a week ago and never came to an end."""
+        for path in self.drafts_dir().iterdir():
+            if now_s - path.stat().st_mtime > DRAFTS_KEPT_S:
+                shutil.rmtree(path, ignore_errors=True)
 
     # ---- changing ------------------------------------------------------------------------------------------------
 

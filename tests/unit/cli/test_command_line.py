@@ -32,7 +32,7 @@ from desktop.core.paths import Paths
 from desktop.workers.workbench import Workbench
 from tests.e2e.tables import GROUPS, rows, sheet, text, write
 
-COMMANDS = ["analyze", "inspect", "compare", "demo", "doctor", "check", "jobs", "sandbox", "settings"]
+COMMANDS = ["analyze", "inspect", "compare", "demo", "doctor", "check", "jobs", "models", "sandbox", "settings"]
 
 
 @pytest.fixture(autouse=True)
