@@ -21,7 +21,7 @@ from desktop.core.config import SettingsStore
 from desktop.core.errors import AppError
 from desktop.core.events import EventBus
 from desktop.core.jobs import resolve
-from desktop.studios import studios
+from desktop.studios import machine, studios
 from desktop.workers.workbench import settings_sections
 
 FOLDER = Path(__file__).resolve().parent
@@ -103,7 +103,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 def _jobs() -> str:
     out = ["# Jobs", MADE, "What the window, the command line and the API can ask for."]
-    for studio in studios():
+    for studio in (*studios(), machine.STUDIO):
         for job in studio.jobs:
             schema = resolve(job.params)
             out.append(
