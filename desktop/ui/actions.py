@@ -78,6 +78,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("ui.stop", "Stop", "Run", "Ctrl+.", "stop", "Stop the job in front"),
     Command("ui.rerun", "Run Again", "Run", "Ctrl+Shift+R", "rerun", "Run again with the same settings"),
     Command("ui.show_result", "Show Result", "Run", "", "", "Open the result of the selected job"),
+    Command("ui.use_template", "Templates…", "Run", "Ctrl+Shift+T", "", "Use a plan that was kept", before=True),
+    Command("ui.save_template", "Save Plan as Template…", "Run", "", "", "Keep this plan for other data"),
     Command("ui.ask_several", "Ask Several Datasets…", "Run", "Ctrl+Shift+B", "", "Many datasets as one job"),
     Command("ui.compare_runs", "Compare with…", "Run", "", "", "Compare this run with another", before=True),
     Command("ui.minimise", "Minimise", "Window", "Ctrl+M"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,7 @@ from desktop.studios.omics.errors import (
     UnknownTemplateError,
 )
 from desktop.studios.omics.repo import RunRow
+from desktop.studios.omics.run_folder import slug
 from desktop.studios.omics.schema import Inspection, Plan, SampleTable
 from desktop.studios.omics.template_schema import OpenQuestion, PlanTemplate, SimilarRun, TemplateFit
 
@@ -60,6 +62,17 @@ def template_text(template: PlanTemplate) -> str:
     """A template as a YAML file to give away."""
     kept = template.model_dump(mode="json", exclude_defaults=True) | {"format": template.format}
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+
+
+def write_template_file(template: PlanTemplate, folder: Path) -> Path:
+    """Write a template into a folder under a free name; BadTemplateError where that cannot be."""
+    names = (f"{slug(template.name) or 'template'}{f'-{n}' if n > 1 else ''}.yaml" for n in count(1))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    try:
+        path.write_text(template_text(template), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise BadTemplateError(f"{path} cannot be written: {error.strerror}.", hint="Choose another folder.") from None
+    return path
 
 
 def load_template(path: Path) -> PlanTemplate:

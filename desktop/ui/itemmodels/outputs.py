@@ -10,14 +10,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QImageReader, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 from desktop.studios.omics import queries
-from desktop.ui.itemmodels.run_results import Output
+
+if TYPE_CHECKING:
+    from desktop.ui.itemmodels.run_results import Output
 
 _MOST_ROWS = 5000
 _MOST_SVG_BYTES = 4 * 1024 * 1024

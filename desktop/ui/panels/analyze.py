@@ -27,6 +27,7 @@ from desktop.ui.panels import Panel
 from desktop.ui.panels.analyze_desk import ScriptDesk
 from desktop.ui.panels.analyze_runs import RunPages
 from desktop.ui.panels.analyze_setup import SetupPage
+from desktop.ui.panels.analyze_templates import PlanTemplates
 from desktop.ui.panels.consent import ask_consent, can_ask, not_fetched
 from desktop.ui.widgets.banner import Notice
 
@@ -71,6 +72,10 @@ class AnalyzePanel(Panel):
         self.desk.closed.connect(self._leave_script)
         self.desk.changed.connect(self.actionsChanged)
         self.runs.scriptRequested.connect(self._edit_run)
+        self.templates = PlanTemplates(bridge, self, self.setup.suggestion)
+        self.templates.planReady.connect(self._show_given_plan)
+        self.templates.noticed.connect(self.noticed)
+        self.setup.suggestion.runOpened.connect(self.runs.open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.pages)
@@ -122,6 +127,7 @@ class AnalyzePanel(Panel):
         self._turn += 1
         self.runs.forget_pending()
         self._data, self._sheet, self._inspection, self._job_id = "", "", None, ""
+        self.templates.forget()
         self.setup.show_idle()
         self.setup.show_nothing()
         self.setup.question.clear()
@@ -145,6 +151,8 @@ class AnalyzePanel(Panel):
             "ui.export_archive": (in_results, partial(self.exports.ask_for_folder, as_zip=True)),
             "ui.compare_runs": (in_results, self.exports.ask_for_other_run),
             "ui.reveal_files": (self.runs.folder is not None, self.runs.reveal),
+            "ui.save_template": (in_results or (in_setup and self.setup.has_plan), self._keep_plan),
+            "ui.use_template": (in_results or in_setup, self._choose_template),
             "ui.find": (in_results, self._find),
             "ui.undo": (in_setup and stack.canUndo(), stack.undo),
             "ui.redo": (in_setup and stack.canRedo(), stack.redo),
@@ -175,6 +183,7 @@ class AnalyzePanel(Panel):
             self._bridge.start(self._plan(question))
 
     def _start_looking(self) -> None:
+        self.templates.forget()
         self._show_setup()
         name = data_title(self._data)
         self.setup.show_looking(name)
@@ -218,6 +227,27 @@ class AnalyzePanel(Panel):
         finally:
             if turn == self._turn and not self._job_id:
                 self.setup.show_idle()
+
+    def _show_given_plan(self, plan: Plan) -> None:
+        """A plan from a template or an earlier run, for the data in front."""
+        if self._inspection is not None:
+            self._turn += 1
+            self._show_setup()
+            self.setup.question.setText(plan.question)
+            self._show_plan(plan)
+
+    def _keep_plan(self) -> None:
+        if self.runs.is_in_front and self.runs.folder is not None:
+            self._bridge.start(self.templates.keep_run(self.runs.folder))
+        elif self._inspection is not None:
+            made_from = ", ".join(filter(None, (self._inspection.accession, self._inspection.organism)))
+            self._bridge.start(self.templates.keep_plan(self.setup.plan.plan(), self.setup.table(), made_from))
+
+    def _choose_template(self) -> None:
+        found = self._inspection
+        if found is not None:
+            found = found.model_copy(update={"samples": self.setup.table()})
+        self._bridge.start(self.templates.choose(found))
 
     def _show_plan(self, plan: Plan) -> None:
         self.setup.show_plan(plan)
@@ -302,6 +332,7 @@ class AnalyzePanel(Panel):
         self._inspection = found
         self.setup.show_inspection(found)
         self.titleChanged.emit(found.accession or data_title(self._data, title=found.title))
+        self._bridge.start(self.templates.offer(found))
         wanted, self._wanted = self._wanted, None
         question = self.setup.question.text().strip()
         if wanted is not None:

@@ -29,6 +29,7 @@ from desktop.ui.widgets.notices import CautionList, FailureNotice
 from desktop.ui.widgets.plan_editor import PlanEditor
 from desktop.ui.widgets.run_progress import RunProgress
 from desktop.ui.widgets.steps_bar import StepsBar
+from desktop.ui.widgets.suggestion import Suggestion
 
 DATA, DESIGN, PLAN, RUN = range(4)
 _WIDEST = 980  # pixels of the page's column
@@ -81,6 +82,7 @@ class SetupPage(QWidget):
         )
         self.empty.chosen.connect(self.openRequested)
         self.empty.sampleChosen.connect(self.sampleRequested)
+        self.suggestion = Suggestion()
         self.data = DataSummary()
         self.design = DesignGrid()
         self.proposal = QLabel(wordWrap=True)
@@ -212,6 +214,11 @@ class SetupPage(QWidget):
 
     # ---- what there is ------------------------------------------------------------------------------------------
 
+    @property
+    def has_plan(self) -> bool:
+        """Whether a plan is shown."""
+        return self._has_plan
+
     def table(self) -> SampleTable:
         """The samples as edited."""
         return self.design.model.table()
@@ -294,6 +301,7 @@ class SetupPage(QWidget):
         column.setSpacing(theme.MARGIN)
         column.addLayout(ask_row)
         column.addWidget(self.empty, 1)
+        column.addWidget(self.suggestion)
         for section in self._sections:
             column.addWidget(section)
         column.addStretch()
