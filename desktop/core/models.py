@@ -128,6 +128,9 @@ class Vectors:
 class Models(Protocol):
     """The one way to a model for every studio."""
 
+    def has_model(self, task: Task) -> bool:
+        """Whether a model, and not only a rule, could be asked now. Quick; loads and asks nothing."""
+
     async def generate(self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None) -> Answer:
         """Answer a prompt; `on_text` gets the text piece by piece. Cancel the task to stop within one token.
 

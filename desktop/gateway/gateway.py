@@ -13,7 +13,7 @@ from typing import Any
 
 from desktop.core.clock import Clock
 from desktop.core.errors import AppError
-from desktop.core.models import Answer, Prompt, Tier, Vectors
+from desktop.core.models import Answer, Prompt, Task, Tier, Vectors
 from desktop.core.trace import span
 from desktop.engines.engine import Call
 from desktop.engines.errors import InvalidAnswerError
@@ -63,6 +63,11 @@ class Gateway:
         self._flights, self._rules = Flights(), rules
         self._is_on_battery, self._clock = is_on_battery, clock
         self._ids = itertools.count(1)
+
+    def has_model(self, task: Task) -> bool:
+        """See `desktop.core.models.Models.has_model`."""
+        tiers = TIERS[TIERS.index(task.lowest) :]
+        return any(self.roster.candidates(tier, tokens=1, is_private=task.is_private) for tier in tiers)
 
     async def generate(self, prompt: Prompt, *, on_text: OnText | None = None) -> Answer:
         """See `desktop.core.models.Models.generate`."""

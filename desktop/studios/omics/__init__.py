@@ -36,6 +36,14 @@ STUDIO = Studio(
             resumable=True,
         ),
         Job(
+            "omics.write_script",
+            run="desktop.studios.omics.asking:run_write_script",
+            params=f"{_SCHEMA}:WriteScriptParams",
+            lane="sandbox",
+            title="Write and run a script",
+            resumable=False,
+        ),
+        Job(
             "omics.compare_runs",
             run=f"{_PIPELINE}:run_compare",
             params=f"{_SCHEMA}:CompareParams",

@@ -13,7 +13,13 @@ from typing import Any
 
 from desktop.core.ports import JobContext, Limits, RunOutcome, Verdict
 from desktop.studios.omics import repo, run_parts
-from desktop.studios.omics.errors import AnalysisFailedError, DamagedRunError
+from desktop.studios.omics.asking import plan_by_model, tell_results
+from desktop.studios.omics.errors import (
+    AnalysisFailedError,
+    DamagedRunError,
+    UnclearQuestionError,
+    UnknownFactorError,
+)
 from desktop.studios.omics.own_gene_sets import FOLDER as OWN_SETS
 from desktop.studios.omics.recovery import Attempt, with_repairs
 from desktop.studios.omics.results import load_json
@@ -122,7 +128,10 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
         own = await ctx.io(run_parts.add_own_sets, params, own_sets, ctx.clock.now_s())
     hashes = {Path(file.path).name: file.sha256 for file in inspection.files if file.chosen}
     with clock.step("Plan", upto=0.25):
-        plan = await ctx.cpu(run_parts.plan_for, params, inspection)
+        try:
+            plan = await ctx.cpu(run_parts.plan_for, params, inspection)
+        except (UnclearQuestionError, UnknownFactorError) as unclear:
+            plan = await plan_by_model(ctx, params, inspection, unclear)
         plan = attempt.plan = plan.model_copy(update={"gene_sets": own})
         is_confirmed = params.plan is not None
         found_cautions = [*inspection.warnings, *plan.warnings]
@@ -188,6 +197,7 @@ async def _finished(
     )
     try:
         manifest = await ctx.cpu(run_parts.finish, folder, made.script, plan, facts)
+        manifest = await tell_results(ctx, folder, manifest)
     except DamagedRunError as error:
         raise AnalysisFailedError(
             f"The script ended, but its results are not whole: {error}",

@@ -17,7 +17,8 @@ from desktop.core.paths import resources_dir
 from desktop.studios.omics.report_contrasts import contrast_part, other_parts, overlap_rows
 from desktop.studios.omics.report_enrichment import enrichment_citations
 from desktop.studios.omics.report_headline import headline, percent_of
-from desktop.studios.omics.report_numbers import Number, Sentence, html_number, plain
+from desktop.studios.omics.report_numbers import Number, Sentence, Struck, html_number, plain
+from desktop.studios.omics.report_told import words_of
 from desktop.studios.omics.report_words import KINDS, REASONS, citations, methods, notes
 from desktop.studios.omics.results import RunView
 
@@ -40,6 +41,7 @@ def write_report(view: RunView, *, cautions: Sequence[str]) -> str:
         "headline": answer,
         "sentence": plain(answer),
         "more": further_sentences(view),
+        "told": words_of(view),
         "cautions": cautions,
         "first": first,
         "others": others,
@@ -124,10 +126,12 @@ def _markdown(value: Any) -> Any:
     return re.sub(r"\s+", " ", value).translate(_MARKDOWN_SIGNS)
 
 
-def _noted(part: Number | str, noted: dict[tuple[str, str], str]) -> str:
+def _noted(part: Number | Struck | str, noted: dict[tuple[str, str], str]) -> str:
     """The number's text; where it stands goes into the table at the end."""
     if isinstance(part, str):
         return part
+    if isinstance(part, Struck):
+        return f"({part.text}: not in the results)"
     noted[part.file, part.where] = part.text
     return part.text
 

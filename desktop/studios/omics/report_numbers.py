@@ -21,6 +21,13 @@ class Number:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A number in a model's words that is not in the results."""
+
+    text: str
+
+
 Sentence = list["str | Number"]
 
 
@@ -39,10 +46,12 @@ def signed(change: float) -> str:
     return f"{change:+.2f}" if not abs(change) < 0.1 or change == 0 else f"{change:+.3g}"
 
 
-def html_number(part: Number | str, files: dict[str, dict[str, Any]]) -> Markup | str:
+def html_number(part: Number | Struck | str, files: dict[str, dict[str, Any]]) -> Markup | str:
     """A number as a link to its file's line in the provenance table, with the place and hash as a tooltip."""
     if isinstance(part, str):
         return part
+    if isinstance(part, Struck):
+        return Markup('<del title="This number is not in the results.">{}</del>').format(part.text)
     sha = str(files.get(part.file, {}).get("sha256", ""))
     kind, _, place = part.where.partition(":")
     said = {"count": "rows where ", "cell": "", "json": ""}[kind] + place

@@ -17,9 +17,10 @@ import yaml
 
 from desktop.core.models import Message, Prompt, Task
 from desktop.core.paths import resources_dir
-from desktop.studios.omics.report_numbers import Number, small
-from desktop.studios.omics.results import RunView
+from desktop.studios.omics.report_numbers import Number, Struck, small
+from desktop.studios.omics.results import RunView, load_json
 
+FILE = "told.json"  # in a run's folder: the model, and its sentences as it wrote them
 TASK = Task(kind="omics.tell_results", is_private=True)
 N_GENES = 6  # of each direction, given to the model
 _LONGEST = 600  # characters of a sentence
@@ -38,14 +39,16 @@ _DIGITS = r"(?<![\w.,])[-+−]?\d(?:[\d,.]*\d)?(?:e[-+−]?\d+)?(?:\s?%)?(?!\w)"
 _NUMBER = re.compile(rf"{_DIGITS}|\b(?:{_WORDS})s?\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Struck:
-    """A number in a model's words that is not in the results."""
-
-    text: str
-
-
 Told = list["str | Number | Struck"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A run in a model's words; n_struck numbers of them are not in the results."""
+
+    model: str
+    sentences: list[Told]
+    n_struck: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,20 @@ def told_facts(view: RunView) -> dict[str, Fact]:
         shown = Number(f"{view.pca_percent[k]:.1f} %", "pca.csv", f"cell:sample=percent_variance;PC{k + 1}")
         facts[f"pc{k + 1}"] = Fact(shown, f"share of the variance that principal component {k + 1} holds")
     return facts
+
+
+def words_of(view: RunView) -> Words | None:
+    """What a model said of this run, held to its results; None when none was asked."""
+    if not (view.out_dir / FILE).is_file():
+        return None
+    told = load_json(view.out_dir / FILE)
+    given = told.get("sentences")
+    sentences = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
+    factors = view.samples.factors
+    names = [*factors, *(level for values in factors.values() for level in set(values)), *view.samples.samples]
+    names += [name for name in (*view.gene_symbols, *view.gene_ids) if any(name in text for text in sentences)]
+    held = hold_to_results(sentences, told_facts(view), [*names, view.plan.design])
+    return Words(str(told.get("model", "")), held, sum(isinstance(part, Struck) for one in held for part in one))
 
 
 def told_prompt(view: RunView, facts: Mapping[str, Fact]) -> Prompt:

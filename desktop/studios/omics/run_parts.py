@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 import desktop
 from desktop.core.errors import AppError
+from desktop.core.models import Prompt
 from desktop.core.ports import Verdict
 from desktop.studios.omics.errors import (
     AllZeroError,
@@ -359,6 +360,31 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
     write_report(view, cautions=facts.cautions)
     (out / "manifest.json").unlink()
     manifest |= {"headline": plain(headline(view)), "summary": summary.model_dump(), "files": file_hashes(out)}
+    write_json(out / "manifest.json", manifest)
+    return manifest
+
+
+def words_prompt(out: Path) -> Prompt | None:
+    """What a model is asked to put this finished folder into words; None when there is nothing to tell."""
+    from desktop.studios.omics.report_told import told_facts, told_prompt
+    from desktop.studios.omics.results import load_run
+
+    view = load_run(out)
+    facts = told_facts(view)
+    return told_prompt(view, facts) if facts else None
+
+
+def add_words(out: Path, told: dict[str, Any]) -> dict[str, Any]:
+    """Put a model's words into a finished folder and its report; returns the new manifest."""
+    from desktop.studios.omics.report import write_report
+    from desktop.studios.omics.report_told import FILE
+    from desktop.studios.omics.results import load_json, load_run
+
+    manifest = load_json(out / "manifest.json")
+    write_json(out / FILE, told)
+    write_report(load_run(out), cautions=manifest["warnings"])
+    (out / "manifest.json").unlink()
+    manifest["files"] = file_hashes(out)
     write_json(out / "manifest.json", manifest)
     return manifest
 

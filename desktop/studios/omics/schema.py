@@ -331,6 +331,19 @@ class ScriptParams(_Schema):
     accept: list[str] = Field(default_factory=list)  # as in AnalysisParams
 
 
+class WriteScriptParams(_Schema):
+    """A question a model writes a script for; the rest as in ScriptParams."""
+
+    question: str = Field(min_length=1, max_length=4000)
+    data: str
+    samples: Path | None = None
+    sample_table: SampleTable | None = None
+    isolation: Literal["auto", "docker", "os"] = "auto"
+    out_dir: Path | None = None
+    allow_net: bool = False
+    accept: list[str] = Field(default_factory=list)
+
+
 class ScriptResult(_Schema):
     """What a script's run leaves. `benchtop run --json` prints this."""
 

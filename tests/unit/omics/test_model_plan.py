@@ -66,7 +66,11 @@ def test_an_answer_becomes_a_plan_that_waits_for_a_person() -> None:
     assert plan.design == "~ `tissue site` + agent"
     assert plan.contrast is not None
     assert (plan.contrast.treated, plan.contrast.control) == ("cpd-7", "veh")
-    assert [(c.code, c.blocks) for c in plan.warnings] == [(CODE, True)]
+    (doubt,) = plan.warnings
+    assert doubt.blocks
+    assert doubt.code.startswith(f"{CODE}:")
+    other = read_answer(GOOD | {"adjust_for": []}, "does it do anything?", SAMPLES, model="tiny")
+    assert other.warnings[0].code != doubt.code
     assert {reason.by for reason in plan.reasons} == {"model:tiny"}
 
 

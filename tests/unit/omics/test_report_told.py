@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop.studios.omics.report_numbers import Number
-from desktop.studios.omics.report_told import Fact, Struck, Told, hold_to_results
+from desktop.studios.omics.report_numbers import Number, Struck
+from desktop.studios.omics.report_told import Fact, Told, hold_to_results
 
 FACTS = {
     "n_up": Fact(Number("2,211", "results.csv", "count:up"), "genes higher"),

@@ -7,6 +7,7 @@ whether there is one, is not known here.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from desktop.studios.omics.errors import UnclearQuestionError
 from desktop.studios.omics.schema import Caution, Contrast, Plan, Reason, SampleTable
 
 TASK = Task(kind="omics.read_question", is_private=True)
-CODE = "omics.read_by_model"
+CODE = "omics.read_by_model"  # with a mark of the reading behind it: who accepts one has not accepted another
 _MOST_LEVELS = 40  # a column with more names samples, not groups
 _MOST_FACTORS = 30
 
@@ -117,6 +118,7 @@ def read_answer(value: Any, question: str, samples: SampleTable, *, model: str) 
     inside = "".join(f", in samples with {name} {' or '.join(levels)}" for name, levels in keep.items())
     beside = f", allowing for {' and '.join(adjust)}" if adjust else ""
     said = f"{contrast.treated} over {contrast.control} in {contrast.factor}{beside}{inside}"
+    mark = hashlib.sha256(said.encode()).hexdigest()[:6]
     doubt = f"The rules could not read the sentence; the model {model} reads it as {said}. Is that what is meant?"
     parts = ("contrast", "design", *(["subset"] if keep else []))
     return Plan.model_validate(
@@ -126,7 +128,7 @@ def read_answer(value: Any, question: str, samples: SampleTable, *, model: str) 
             "contrast": contrast,
             "keep": keep,
             "reasons": [Reason(about=a, text=f"Read by {model}.", by=f"model:{model}") for a in parts],
-            "warnings": [Caution(code=CODE, text=doubt, blocks=True)],
+            "warnings": [Caution(code=f"{CODE}:{mark}", text=doubt, blocks=True)],
         }
     )
 
