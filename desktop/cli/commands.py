@@ -186,8 +186,14 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
 
     @app.command("run")
     def run_script(
-        script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python script; see docs/guide/scripts.md.")],
         data: Annotated[str, typer.Option("--data", help="Table, folder, accession, or a finished run.")],
+        script: Annotated[
+            Path | None,
+            typer.Argument(
+                metavar="SCRIPT",
+                help="A Python script, see docs/guide/scripts.md; without one a model writes it for the question.",
+            ),
+        ] = None,
         samples: Samples = None,
         question: Annotated[str, typer.Option("--question", "-q", help="What it answers; its title.")] = "",
         isolation: Annotated[

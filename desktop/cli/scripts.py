@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from desktop.cli.analysis import absolute, may_use_net, print_warnings, run_folder
 from desktop.cli.follow import run_agreeing
 from desktop.cli.machine import ScriptFileError, read_script
-from desktop.cli.output import DONE, JobFailed, is_interactive, print_json, stderr_console, stdout_console
+from desktop.cli.output import DONE, CommandError, JobFailed, is_interactive, print_json, stderr_console, stdout_console
 
 if TYPE_CHECKING:
     from desktop.cli.house import House
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ScriptWish:
     """What was typed after `run`."""
 
-    script: Path
+    script: Path | None  # None: a model writes it
     data: str
     samples: Path | None = None
     question: str = ""
@@ -34,8 +34,11 @@ class ScriptWish:
 def run_script(house: House, wish: ScriptWish, *, is_agreed: bool, as_json: bool) -> int:
     """Run it; refusals are printed at their lines."""
     asks = not is_agreed and not as_json and is_interactive()
+    if wish.script is None and not wish.question.strip():
+        raise CommandError("There is neither a script nor a question.", hint="Give a script, or --question TEXT.")
+    job = "omics.run_script" if wish.script else "omics.write_script"
     params: dict[str, Any] = {
-        "script": _text(wish.script),
+        **({"script": _text(wish.script)} if wish.script else {}),
         "data": run_folder(house, absolute(wish.data)),
         "samples": str(wish.samples.absolute()) if wish.samples else None,
         "question": wish.question,
@@ -49,10 +52,10 @@ def run_script(house: House, wish: ScriptWish, *, is_agreed: bool, as_json: bool
             params["out_dir"] = str(house.paths.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}")
         try:
             runtime = bench.workbench.runtime
-            record = run_agreeing(runtime, "omics.run_script", params, asks=asks, is_quiet=as_json)
+            record = run_agreeing(runtime, job, params, asks=asks, is_quiet=as_json)
         except JobFailed as failed:
             for one in () if as_json else json.loads(failed.error.details.get("findings", "[]")):
-                where = f"{wish.script}:{one['line']}:{one['column'] + 1}"
+                where = f"{wish.script or 'analysis.py'}:{one['line']}:{one['column'] + 1}"
                 stderr_console().print(f"{where}: {one['rule']}: {one['message']} {one['remedy']}", markup=False)
             raise
     result = record.result or {}

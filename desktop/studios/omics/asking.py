@@ -113,7 +113,8 @@ async def run_write_script(ctx: JobContext, params: WriteScriptParams) -> Script
             ctx.log(f"try {len(tries)} of {MOST_TRIES}: {error}")
             said = model_script.problem_of(error)
             again = (Message("assistant", script), Message("user", said))
-            prompt = replace(prompt, messages=(*prompt.messages[:2], *again))
+            warmer = 0.3 * len(tries)  # the likeliest script again would fail again
+            prompt = replace(prompt, messages=(*prompt.messages[:2], *again), temperature=warmer, seed=len(tries))
 
 
 def _as_script(params: WriteScriptParams, script: str) -> ScriptParams:
