@@ -59,7 +59,7 @@ class Asked:
 class ModelServerStandIn:
     """Use as a context manager.
 
-    enforces      which ways of asking for a schema work: "json_schema", "structured_outputs"; others are ignored
+    enforces      which ways of asking for a schema work: "json_schema", "structured_outputs", "json_object"
     style         how content comes: "text", "list" (parts, with reasoning), "think" (tags in the text),
                   "reasoning" (reasoning_content beside it)
     token         the bearer token wanted; empty for none
@@ -216,8 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _text(self, body: dict[str, Any]) -> str:
         schema = None
-        if "json_schema" in self.stand_in.enforces and "response_format" in body:
+        if "json_schema" in self.stand_in.enforces and body.get("response_format", {}).get("type") == "json_schema":
             schema = body["response_format"]["json_schema"]["schema"]
+        if "json_object" in self.stand_in.enforces and body.get("response_format", {}).get("type") == "json_object":
+            schema = body["response_format"]["schema"]
         if "structured_outputs" in self.stand_in.enforces and "structured_outputs" in body:
             schema = body["structured_outputs"]["json"]
         answer = self.stand_in.answer(body["messages"])

@@ -77,6 +77,7 @@ def not_json(status: int, body: bytes) -> BadReplyError:
         "The model server answered with a web page." if is_page else "The model server's answer is not JSON.",
         hint="Check its address: a login page or a proxy may stand in between." if is_page else "Try again later.",
         status=status,
+        is_page=is_page,
     )
 
 

@@ -20,6 +20,8 @@ from desktop.core.errors import AppError
 from desktop.core.models import EngineName, Finish, Message, Usage
 from desktop.engines.engine import Call, Health, Piece
 from desktop.engines.errors import (
+    BadReplyError,
+    EngineLostError,
     NotAnEmbeddingModelError,
     RequestRefusedError,
     ServerBusyError,
@@ -62,7 +64,7 @@ class RemoteModel:
 
     async def _pieces(self, call: Call) -> AsyncIterator[Piece]:
         how = await self._probe() if call.schema is not None else "none"
-        thoughts = ThoughtFilter()
+        thoughts, written = ThoughtFilter(), 0
         finish: Finish | None = None
         usage: Usage | None = None
         async with self._asked(wire.chat_body(self._server, call, how, is_stream=True)) as reply:
@@ -78,9 +80,12 @@ class RemoteModel:
                     chunk = wire.read_chunk(_parsed(data, reply), "delta")
                     finish, usage = chunk.finish or finish, chunk.usage or usage
                     if chunk.text or chunk.is_thought:
+                        written += 1
                         yield Piece(thoughts.feed(chunk.text))
         if finish is None:
             raise lost(self._server.id)
+        if usage is None:  # an estimate, since what leaves is limited by it: most servers send a token at a time
+            usage = Usage(await self.count_tokens(call.messages), written)
         yield Piece(thoughts.rest(), finish, usage, wire.enforced_by(how))
 
     async def generate_many(self, calls: Sequence[Call]) -> list[tuple[Piece, ...] | Exception]:
@@ -140,25 +145,33 @@ class RemoteModel:
     async def health(self) -> Health:
         """Readiness as the server tells it; asks it without any text of the person's."""
         try:
-            known = await self._answer(None, "models", within_s=_HEALTH_S)
-            if self._server.kind == "openai":
-                with contextlib.suppress(RequestRefusedError):  # not every such server has it
-                    async with self._asked(None, "health"):
-                        pass
+            if self._server.kind == "databricks":
+                state = (await self._known()).get("state")
+                is_ready = isinstance(state, dict) and state.get("ready") == "READY"
+                return Health("ok") if is_ready else Health("loading", "the endpoint is not ready")
+            with contextlib.suppress(RequestRefusedError):  # not every such server has it
+                async with self._asked(None, "health"):
+                    pass
+            known = await self._known()
         except ServerBusyError as error:
             return Health("loading", str(error))
         except AppError as error:
             return Health("down", str(error))
-        if not isinstance(known, dict):
-            return Health("down", "the answer is not a JSON object")
-        if self._server.kind == "databricks":
-            state = known.get("state")
-            is_ready = isinstance(state, dict) and state.get("ready") == "READY"
-            return Health("ok") if is_ready else Health("loading", "the endpoint is not ready")
-        names = [row.get("id") for row in known.get("data") or () if isinstance(row, dict)]
+        rows = known.get("data")
+        names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         if self._server.model in names or not names:
             return Health("ok")
         return Health("degraded", f"the server has no model called {self._server.model}")
+
+    async def _known(self) -> dict[str, Any]:
+        """What the server says of its models; nothing when that is no JSON object (mlx-lm's fails without a cache)."""
+        try:
+            known = await self._answer(None, "models", within_s=_HEALTH_S)
+        except BadReplyError as error:
+            if error.facts.get("is_page"):
+                raise
+            return {}
+        return known if isinstance(known, dict) else {}
 
     async def memory_bytes(self) -> int:
         """Nothing on this machine."""
@@ -188,7 +201,7 @@ class RemoteModel:
         """
         async with self._probing:
             if self._enforcing is None:
-                ways: tuple[wire.Enforcing, ...] = ("json_schema", "structured_outputs")
+                ways: tuple[wire.Enforcing, ...] = ("json_schema", "structured_outputs", "json_object")
                 ways = ways[:1] if self._server.kind == "databricks" else ways
                 for how in ways:
                     if await self._holds_to(how):
@@ -213,7 +226,12 @@ class RemoteModel:
             )
             chunk = wire.read_chunk(data, "message")
             return bool(json.loads(without_thoughts(chunk.text)) == {"word": word})
-        except (RequestRefusedError, ValueError):
+        except (
+            RequestRefusedError,
+            EngineLostError,
+            BadReplyError,
+            ValueError,
+        ):  # some answer 500 to what they do not know
             return False
 
     async def _answer(

@@ -16,7 +16,7 @@ from desktop.engines.errors import BadReplyError, RequestRefusedError
 from desktop.engines.remote.faults import fault_of_body
 from desktop.engines.remote.server import ModelServer
 
-Enforcing = Literal["json_schema", "structured_outputs", "none"]  # which way a server is asked to hold to a schema
+Enforcing = Literal["json_schema", "structured_outputs", "json_object", "none"]  # how a server is asked to hold to one
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop", "eos": "stop", "tool_calls": "stop", "function_call": "stop", "length": "length"
 }  # fmt: skip
@@ -57,6 +57,8 @@ def chat_body(server: ModelServer, call: Call, how: Enforcing, *, is_stream: boo
     if call.schema is not None and how == "json_schema":
         shape = {"name": "answer", "schema": dict(call.schema), "strict": is_closed(call.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    if call.schema is not None and how == "json_object":  # llama.cpp's way
+        body["response_format"] = {"type": "json_object", "schema": dict(call.schema)}
     if call.schema is not None and how == "structured_outputs":
         body["structured_outputs"] = {"json": dict(call.schema)}
     return body

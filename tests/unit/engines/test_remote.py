@@ -106,6 +106,7 @@ async def test_a_limit_reached_is_said() -> None:
     [
         pytest.param("openai", ("json_schema",), "server", id="response_format"),
         pytest.param("openai", ("structured_outputs",), "server", id="structured_outputs"),
+        pytest.param("openai", ("json_object",), "server", id="json_object with a schema"),
         pytest.param("openai", (), "none", id="ignored by the server"),
         pytest.param("databricks", ("json_schema",), "server", id="Databricks"),
         pytest.param("databricks", (), "none", id="Databricks without"),
@@ -127,7 +128,7 @@ async def test_what_the_server_enforces_is_found_out_once(
         else:
             assert '"enum"' in sent["messages"][0]["content"]
             assert "response_format" not in sent
-        if "response_format" in sent:
+        if sent.get("response_format", {}).get("type") == "json_schema":
             assert sent["response_format"]["json_schema"]["name"]
             assert sent["response_format"]["json_schema"]["strict"] is True
 
@@ -287,8 +288,10 @@ async def test_health_is_readiness(kind: ServerKind) -> None:
         assert (await model(server, kind).health()).state == "ok"
         server.ready = False
         assert (await model(server, kind).health()).state == "loading"
+        server.ready = True
+        server.slip(Slip(status=200, body=b"<html>Sign in</html>", times=2))
+        assert (await model(server, kind).health()).state == "down"
         if kind == "openai":
-            server.ready = True
             assert (await model(server, kind, model="other").health()).state == "degraded"
 
 
