@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from desktop.cli.house import Bench
     from desktop.core.clock import Clock
     from desktop.core.config import SettingsStore
-    from desktop.core.models import ModelRoom
+    from desktop.core.models import EngineName, ModelRoom
+    from desktop.engines.engine import Engine
+    from desktop.engines.fleet import LocalFleet
+    from desktop.engines.slots import MemoryEvent
     from desktop.gateway.gateway import Gateway
     from desktop.net.http import Departure, HttpNet
     from desktop.net.secrets import Redactor, Secrets
@@ -180,7 +183,7 @@ def build(
             on_departure=functools.partial(_note_departure, store),
         )
         sandbox = SandboxService(functools.partial(settings.get, "sandbox"), paths)
-        models = _make_models(paths, settings, net, secrets, clock)
+        models = _make_models(paths, settings, store, net, secrets, clock)
         runtime = JobRuntime(
             store, jobs(), sandbox=sandbox, net=net, models=models, settings=settings, bus=bus, paths=paths, clock=clock
         )
@@ -207,7 +210,9 @@ def build(
     )
 
 
-def _make_models(paths: Paths, settings: SettingsStore, net: HttpNet, secrets: Secrets, clock: Clock) -> Gateway:
+def _make_models(
+    paths: Paths, settings: SettingsStore, store: Database, net: HttpNet, secrets: Secrets, clock: Clock
+) -> Gateway:
     """The gateway over what can run here and the servers the person named; nothing is loaded or asked yet."""
     from desktop.core.paths import resources_dir
     from desktop.engines.power import is_on_battery
@@ -220,7 +225,7 @@ def _make_models(paths: Paths, settings: SettingsStore, net: HttpNet, secrets: S
 
     metrics = Metrics()
     roster = Roster(
-        fleet=None,
+        fleet=_make_fleet(paths, settings, store, clock),
         outside=net,
         secret=secrets.get,
         settings=functools.partial(settings.get, "models"),
@@ -236,6 +241,48 @@ def _make_models(paths: Paths, settings: SettingsStore, net: HttpNet, secrets: S
         cache_bytes=lambda: settings.get("models").cache_mb * 1_000_000,
         is_on_battery=is_on_battery,
         clock=clock,
+    )
+
+
+def _make_fleet(paths: Paths, settings: SettingsStore, store: Database, clock: Clock) -> LocalFleet:
+    """The models on this disk and the runtimes they need, within one budget of memory."""
+    from desktop.core.paths import resources_dir
+    from desktop.engines.fleet import LocalFleet
+    from desktop.engines.footprint import this_machine
+    from desktop.engines.host import LocalEngine
+    from desktop.engines.installed import Installed
+    from desktop.engines.memory import MemoryBudget
+    from desktop.engines.protocol import CacheLimits
+    from desktop.store.model_sizes import ModelSizes
+
+    caches = CacheLimits(paths.cache / "prompts")
+    engines: dict[EngineName, Engine] = {name: LocalEngine(name, caches) for name in ("mlx", "gguf")}
+    budget = MemoryBudget(
+        engines,
+        machine=this_machine(),
+        settings=functools.partial(settings.get, "memory"),
+        sizes=ModelSizes(store, clock),
+        clock=clock,
+        on_event=functools.partial(_note_memory, store),
+    )
+    return LocalFleet(Installed(paths.models, resources_dir() / "catalog"), budget, engines)
+
+
+async def _note_memory(store: Database, event: MemoryEvent) -> None:
+    """One row of the audit trail for each load, unload and step under pressure."""
+    import time
+
+    from desktop.store import audit
+
+    names = ", ".join(event.models)
+    await store.write(
+        lambda db: audit.write_entry(
+            db,
+            at_s=time.time(),
+            what=f"{event.step.replace('_', ' ')}: {names}" if names else event.step.replace("_", " "),
+            by="rule:memory_budget",
+            because=f"{event.because}; models held {event.before_bytes:,} bytes before and {event.after_bytes:,} after",
+        )
     )
 
 

@@ -160,6 +160,6 @@ def _print_note(answer: Answer) -> None:
     """Who answered, on stderr; and why it is less than was asked for, when it is."""
     if answer.degraded:
         stderr_console().print(f"Note: {answer.degraded}", style="yellow", markup=False)
-    rate = answer.usage.completion_tokens / answer.timing.total_s if answer.timing.total_s else 0
+    rate = answer.usage.completion_tokens / max(answer.timing.total_s - answer.timing.first_token_s, 1e-3)
     words = f"{answer.model} ({answer.engine}), {answer.usage.completion_tokens} tokens, {rate:.0f} a second"
     stderr_console().print(words, style="dim", markup=False)

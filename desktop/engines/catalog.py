@@ -53,6 +53,8 @@ class CatalogEntry(BaseModel):
     context_tokens  longest the model was trained for
     template        of its conversations: "chatml", "own" (comes with the files), "server", "none" (embeddings)
     pooling         how token vectors become one; empty for a model that gives no embeddings
+    query_prefix    what an embedding model wants in front of a question
+    family          models of one family are the same weights for different runtimes: they share the load
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +74,8 @@ class CatalogEntry(BaseModel):
     licence: str = Field(min_length=1)
     capabilities: tuple[Capability, ...] = ()
     pooling: Literal["", "mean", "cls", "last"] = ""
+    query_prefix: str = Field(default="", max_length=500)
+    family: str = Field(default="", max_length=80)
 
     @model_validator(mode="after")
     def _is_whole(self) -> CatalogEntry:
