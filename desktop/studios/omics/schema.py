@@ -49,6 +49,9 @@ AnalysisKind = Literal["differential_expression", "pca", "clustering", "sample_q
 IdType = Literal["ensembl", "entrez", "symbol", "flybase", "wormbase", "probe", "refseq", "unknown"]
 
 
+ALL_CELLS, N_CELLS = "all cells", "n_cells"  # a level and a factor of sample tables made of single cells
+
+
 class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +72,12 @@ class SampleTable(_Schema):
             if len(values) != len(self.samples):
                 raise ValueError(f"factor {name!r} has {len(values)} values for {len(self.samples)} samples")
         return self
+
+    @property
+    def n_wholes(self) -> int:
+        """Rows that are samples; in a table made of single cells the others are cell types within them."""
+        kinds = [values for values in self.factors.values() if N_CELLS in self.factors and ALL_CELLS in values]
+        return kinds[0].count(ALL_CELLS) if kinds else len(self.samples)
 
     def levels(self, factor: str) -> dict[str, int]:
         """Level → number of samples, in order of appearance."""

@@ -143,7 +143,7 @@ class SetupPage(QWidget):
         self.proposal.setVisible(bool(texts))
         self._sections[DATA].show()
         self._sections[DESIGN].setVisible(bool(found.samples.samples))
-        size = f"{found.accession} {len(found.samples.samples)} × {found.n_genes:,}".strip()
+        size = f"{found.accession} {found.samples.n_wholes} × {found.n_genes:,}".strip()
         self.steps.set_step(DATA, "attention" if any(w.blocks for w in found.warnings) else "done", size)
         self.steps.set_step(DESIGN, "here")
         self._update()

@@ -95,7 +95,10 @@ class DataSummary(QWidget):
 
     def show_inspection(self, found: Inspection) -> None:
         """Say what was found."""
-        size = f"{len(found.samples.samples)} samples × {found.n_genes:,} genes" if found.n_genes else ""
+        n_samples = found.samples.n_wholes
+        size = f"{n_samples} samples × {found.n_genes:,} genes" if found.n_genes else ""
+        if n_samples < len(found.samples.samples):
+            size += f" · {len(found.samples.samples) - n_samples} cell types within them"
         parts = [part for part in (found.accession, found.organism, size, _VALUES[found.value_type]) if part]
         head = data_title(found.source, found.accession, found.title)
         self.title.setToolTip(home_words(found.source))

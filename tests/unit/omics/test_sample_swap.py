@@ -93,6 +93,14 @@ def test_two_samples_exchanged_between_donors_are_named() -> None:
     assert found[1].startswith("labelled d1, but like d2 (correlation 0.")
 
 
+def test_an_odd_sample_among_donors_nothing_tells_apart_is_no_swap() -> None:
+    for seed in range(30):
+        values = donors_of(4, 0.0, seed)
+        values[5] += np.random.default_rng(seed).normal(0, 1.5, 3000)  # one sample of another composition
+        for n in (6, 8):
+            assert unlike_own_donor(values[:n], LABELS[:n], ARMS[:n], [f"s{k}" for k in range(n)]) == {}
+
+
 def test_two_donors_or_groups_of_one_sample_say_nothing() -> None:
     values = donors_of(4, 0.8)
     values[[1, 3]] = values[[3, 1]]

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from desktop.studios.omics.errors import SamplesDoNotMatchError
-from desktop.studios.omics.schema import Caution, Reason
+from desktop.studios.omics.schema import ALL_CELLS, N_CELLS, Caution, Reason
 from desktop.studios.omics.sources.expression import ExpressionTable, Pools
 from desktop.studios.omics.sources.sample_sheet import Joined
 from desktop.studios.omics.steps.factors import partition
-from desktop.studios.omics.steps.pseudobulk import ALL_CELLS, N_CELLS
 from desktop.studios.omics.steps.sample_match import Match
 from desktop.studios.omics.steps.sample_table import make_sample_table
 

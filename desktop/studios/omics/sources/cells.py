@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import NothingAnalysableError, NotReadsError
-from desktop.studios.omics.schema import Caution, ValueType
+from desktop.studios.omics.schema import ALL_CELLS, Caution, ValueType
 from desktop.studios.omics.sources.expression import ExpressionTable, Pools, unique_ids
 from desktop.studios.omics.steps.gene_ids import duplicated, id_type_of
 from desktop.studios.omics.steps.pseudobulk import (
-    ALL_CELLS,
     MIN_CELLS,
     Block,
     Labels,

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import MixedCellsError, UnclearQuestionError
-from desktop.studios.omics.schema import Caution, Plan, Reason, SampleTable
+from desktop.studios.omics.schema import ALL_CELLS, N_CELLS, Caution, Plan, Reason, SampleTable
 from desktop.studios.omics.steps.sample_table import subset_samples
 from desktop.studios.omics.steps.vocabulary import fold, is_missing_label, vocabulary
 
 MIN_CELLS = 10  # of a sample, or of one cell type of a sample; fewer are left out
-ALL_CELLS = "all cells"
-N_CELLS = "n_cells"
 _MAX_TYPES = 150
 _MAX_SAMPLES = 2000
 _MAX_SUM_BYTES = 2 * 1024**3

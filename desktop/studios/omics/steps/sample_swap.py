@@ -30,7 +30,7 @@ TIMES = 10.0  # one side's genes over the other's
 LOG_GAP = 3.0  # log2 units between the sexes where only relative values are known
 LIKE_OTHER = 0.5  # least correlation with the other donor
 LIKE_GAP = 0.3  # by which it has to beat the correlation with the own one
-N_GENES = 2000
+N_GENES, LEAST_GENES = 2000, 500
 
 
 def swapped_samples(
@@ -127,7 +127,8 @@ def unlike_own_donor(
     cells    one label a sample: everything else it is labelled with that varies within donors (condition, time, batch)
     The mean of every cell is taken off, and what is left is correlated over the 2,000 genes that vary most. A sample
     is named when its mean correlation with the samples of another donor is at least 0.5, and at least 0.3 above that
-    with the other samples of its own. Needs three donors with two samples or more, and cells of two samples or more.
+    with the other samples of its own. Needs three donors with two samples or more, cells of two samples or more, and
+    donors that can be told apart at all: the samples not named are like their own donor by 0.5 or more (median).
     """
     in_cell, of_donor = Counter(cells), Counter(donors)
     use = [at for at in range(len(names)) if in_cell[cells[at]] > 1 and of_donor[donors[at]] > 1]
@@ -139,10 +140,11 @@ def unlike_own_donor(
         here = np.array([one == cell for one in kept_cells])
         rest[here] -= rest[here].mean(axis=0)
     rest = rest[:, np.argsort(-rest.var(axis=0), kind="stable")[:N_GENES]]
-    if rest.shape[1] < 50 or not (rest.std(axis=1) > 0).all():
+    if rest.shape[1] < LEAST_GENES or not (rest.std(axis=1) > 0).all():
         return {}
     correlation = np.atleast_2d(np.corrcoef(rest))
-    found = {}
+    found: dict[int, str] = {}
+    sound: list[float] = []
     for i, at in enumerate(use):
         like = {}
         for donor in dict.fromkeys(kept_donors):
@@ -153,10 +155,13 @@ def unlike_own_donor(
                 like[donor] = float(correlation[i, others].mean())
         own = like.pop(donors[at], None)
         best = max(like, key=lambda donor: like[donor], default=None)
-        if own is None or best is None or like[best] < LIKE_OTHER or like[best] - own < LIKE_GAP:
+        if own is None or best is None:
+            continue
+        if like[best] < LIKE_OTHER or like[best] - own < LIKE_GAP:
+            sound.append(own)
             continue
         found[at] = f"labelled {donors[at]}, but like {best} (correlation {like[best]:.2f}, with its own {own:.2f})"
-    return found
+    return found if sound and float(np.median(sound)) >= LIKE_OTHER else {}
 
 
 def _logged(values: NDArray[Any], *, is_log: bool) -> NDArray[np.float64]:

@@ -36,6 +36,10 @@ def value_type(values: NDArray[Any]) -> Verdict:
         if high == 0:
             return Verdict("counts", "Every value is 0.")
         return Verdict("not_expression", f"Every value is {low:g}.")
+    if low >= 0 and high >= 1000 and _is_same_everywhere(filled):
+        return Verdict(
+            "not_expression", "Each row has nearly the same value in every sample: lengths or other facts, not reads."
+        )
     sums = filled.sum(axis=0)
     whole = bool(np.all(filled == np.rint(filled)))
     if low < 0:
@@ -98,6 +102,16 @@ def _whole_numbers(filled: NDArray[np.float64], sums: NDArray[np.float64], high:
 
 def _million(reads: float) -> str:
     return f"{reads / 1e6:.3g} million" if reads >= 1e5 else f"{reads:,.0f}"
+
+
+def _is_same_everywhere(filled: NDArray[np.float64]) -> bool:
+    """Rows hardly differ between samples, as lengths of genes do: reads differ by depth alone by more than that."""
+    if filled.shape[0] < 100 or filled.shape[1] < 3:
+        return False
+    positive = filled[(filled > 0).all(axis=1)]
+    if len(positive) < 0.9 * len(filled):
+        return False
+    return float(np.median(np.ptp(positive, axis=1) / positive.mean(axis=1))) < 0.05
 
 
 def _is_floored(filled: NDArray[np.float64]) -> bool:

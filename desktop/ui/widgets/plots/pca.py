@@ -18,6 +18,8 @@ from desktop.ui.widgets.plots.labels import LabelItem
 
 Floats = NDArray[np.float64]
 _SYMBOLS = ("o", "s", "t1", "d", "p", "h", "star", "+")  # shape as well as colour tells the levels apart
+_GENE_WIDTH = 140  # pixels of a gene's name at most
+_TABLE_FRAC = 0.42  # of the figure's width that the table of genes may take
 _MANY_SAMPLES = 60  # above this, names are shown on hover only
 
 
@@ -35,7 +37,7 @@ class PCAPlot(PlotFigure):
         self._loadings: dict[str, list[tuple[str, float]]] = {}
         super().__init__("PCA", "pca", x="PC1", y="PC2", parent=parent)
         self.loadings = _loadings_table()
-        beside = QSplitter(Qt.Orientation.Horizontal)
+        self._beside = beside = QSplitter(Qt.Orientation.Horizontal)
         self._layout.removeWidget(self.plot)
         beside.addWidget(self.plot)
         beside.addWidget(self.loadings)
@@ -155,7 +157,12 @@ class PCAPlot(PlotFigure):
                         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                     self.loadings.setItem(row, column, item)
         self.loadings.resizeColumnsToContents()
-        self.loadings.setMaximumWidth(self.loadings.horizontalHeader().length() + 24)
+        for column in (0, 2):
+            self.loadings.setColumnWidth(column, min(self.loadings.columnWidth(column), _GENE_WIDTH))
+        wanted = self.loadings.horizontalHeader().length() + 24
+        self.loadings.setMaximumWidth(wanted)
+        wanted = min(wanted, int(_TABLE_FRAC * self.width()))
+        self._beside.setSizes([max(self.width() - wanted, 1), wanted])
 
     def _on_moved(self, position: QPointF) -> None:
         if len(self._samples) <= _MANY_SAMPLES or not self._samples:

@@ -50,7 +50,10 @@ class SampleBars(PlotFigure):
         low = [samples[i] for i in np.flatnonzero(values < middle / 2).tolist()]
         spread = "no samples"
         if len(values):
-            spread = f"{values.min():,.0f} to {values.max():,.0f} {self._unit}, median {middle:,.0f}"
+            least, most, usual = (
+                f"{v:,.0f}" if values.max() >= 10 else f"{v:.2g}" for v in (values.min(), values.max(), middle)
+            )
+            spread = f"{least} to {most} {self._unit}, median {usual}"
         self.set_summary(spread + (f". Less than half the median: {', '.join(low[:6])}" if low else "") + ".")
 
     def apply_colours(self, colours: PlotColours) -> None:
@@ -104,6 +107,9 @@ class SampleTree(PlotFigure):
     def apply_colours(self, colours: PlotColours) -> None:
         super().apply_colours(colours)
         self._lines.setPen(pg.mkPen(colours.foreground, width=1))
+        names = self.plot.getAxis("right")
+        names.setPen(pg.mkPen(colours.grid))
+        names.setTextPen(colours.foreground)
 
 
 def leaf_order(joins: Floats, n_samples: int) -> list[int]:

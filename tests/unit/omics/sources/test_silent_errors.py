@@ -176,6 +176,23 @@ def test_rounded_log_values_are_not_counts(tmp_path: Path) -> None:
     )
 
 
+def test_lengths_as_tximport_gives_them_are_not_counts(tmp_path: Path) -> None:
+    counts = COUNTS + np.where(np.arange(400)[:, None] % 3 == 0, 0.37, 0.0)
+    lengths = np.random.default_rng(0).lognormal(7.5, 0.7, (400, 1)) + 4.5 * np.arange(6)
+    for name, values in (
+        ("txi_counts", counts),
+        ("txi_abundance", COUNTS / COUNTS.sum(0) * 1e6),
+        ("txi_length", lengths),
+    ):
+        write(tmp_path / "x" / f"{name}.csv", table_text(GENES, NAMES, values, sep=","))
+    found = inspect_data(tmp_path / "x")
+    assert Path(found.chosen or "").name == "txi_counts.csv"
+    assert blocking(found) == []
+    write(tmp_path / "y" / "length.csv", table_text(GENES, NAMES, np.rint(lengths).astype(int), sep=","))
+    with pytest.raises(NothingAnalysableError):
+        inspect_data(tmp_path / "y")
+
+
 # ---- shapes ------------------------------------------------------------------------------------------------------------
 
 
