@@ -33,6 +33,7 @@ SAMPLES = SampleTable(
         "lab": ["x", "x", "y", "y", "x", "x", "y", "y"],
         "day": ["day 1", "day 2"] * 4,
         "plate": ["p", "q"] * 4,
+        "site": ["one"] * 8,
     },
 )
 
@@ -106,6 +107,13 @@ def test_a_column_that_says_the_same_as_another_block_goes_without_asking() -> N
     first = offers("~ batch + lab + treatment", ("treatment", "treated", "untreated"))[0]
     assert not first.asks
     assert first.params == {"design": "~ lab + treatment"}
+
+
+def test_a_column_that_is_the_same_everywhere_goes_without_asking() -> None:
+    (repair,) = [
+        one for one in offers("~ site + batch + treatment", ("treatment", "treated", "untreated")) if not one.asks
+    ]
+    assert repair.params == {"design": "~ batch + treatment"}
 
 
 def test_a_batch_that_is_the_treatment_is_never_dropped_without_a_yes() -> None:

@@ -36,10 +36,12 @@ def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
     for term in formula.terms:
         others = [one for one in formula.terms if one != term]
         after = _written(others)
-        if set(term) & compared or not _is_solvable(after, kept, contrast):
+        if set(term) & compared:
             continue
         blocks = [one for one in formula.terms if not set(one) & compared]
         is_same = _rank(blocks, kept) == _rank([one for one in blocks if one != term], kept)
+        if not is_same and not _is_solvable(after, kept, contrast):
+            continue
         name = ":".join(term)
         why = (
             f"The other terms say all that {name} says: the model is the same without it."
