@@ -220,10 +220,16 @@ def _intensity_test(plan: Plan, summary: dict[str, Any], compared: str) -> str:
             f"moderated F-tests of what the design {plan.reduced} leaves out (log2 fold changes are those of "
             f"{compared})"
         )
+    if plan.robust:
+        prior += ", estimated so that few wildly varying rows do not move it (Phipson et al. 2016)"
+    blocks = ""
+    if plan.block:
+        rho = summary.get("block_correlation")
+        blocks = f" Samples of one {plan.block} count as correlated ({rho}; Smyth, Michaud and Scott 2005)."
     return (
         f" Differential expression was tested with a linear model of every row and the design {plan.design}, its "
         f"variance moderated by empirical Bayes (Smyth 2004) as in limma (Ritchie et al. 2015), the prior variance "
-        f"{prior}, as written out in analysis.py: {test}; p values adjusted by Benjamini and Hochberg. Rows are the "
-        "table's own (probes stay probes; one that means several genes keeps them all). base_mean is the average "
-        "log2 value."
+        f"{prior}, as written out in analysis.py: {test}; p values adjusted by Benjamini and Hochberg.{blocks} Rows "
+        "are the table's own (probes stay probes; one that means several genes keeps them all). base_mean is the "
+        "average log2 value."
     )

@@ -104,6 +104,10 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
         given = {name: getattr(params, name) for name in ("design", "contrast", "alpha", "lfc_threshold")}
         plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
     plan = _for_values(plan, inspection)
+    if params.plan is None and params.design is None:
+        from desktop.studios.omics.steps.blocks import with_incomplete_pairs
+
+        plan = with_incomplete_pairs(plan, samples, inspection.proposal.pairing)
     found = check_plan(plan, samples)
     known = {(caution.code, caution.text) for caution in plan.warnings}
     return plan.model_copy(update={"warnings": [*plan.warnings, *(c for c in found if (c.code, c.text) not in known)]})
@@ -139,6 +143,7 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
             "The plan does not say which groups to compare.",
             hint="Name the two groups, for example: treated against control.",
         )
+    from desktop.studios.omics.steps.blocks import check_blocks
     from desktop.studios.omics.steps.design import check_design
     from desktop.studios.omics.steps.formula import parse_formula
 
@@ -154,6 +159,7 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
             "A test of all levels together has one contrast, and the plan has several.",
             hint="Take the further contrasts out, or the reduced design.",
         )
+    check_blocks(plan, kept)
     return check_design(kept, plan.design, plan.contrasts)
 
 

@@ -56,8 +56,10 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
     return enough
 
 
-def fit_model(values: Matrix, scaled: Scaled, design: pd.DataFrame) -> DeseqFit:
-    """The negative binomial model of every gene. values (S, G) counts."""
+def fit_model(
+    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool
+) -> DeseqFit:
+    """The negative binomial model of every gene. values (S, G) counts; blocks and robust are for log2 values alone."""
     return fit_counts(values.astype(np.int64), design, factors={"size_factors": scaled.size_factors})
 
 

@@ -77,10 +77,18 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
     return np.ones(values.shape[1], dtype=bool)
 
 
-def fit_model(values: Matrix, scaled: Scaled, design: pd.DataFrame) -> ModeratedFit:
-    """A linear model of every gene, its variance moderated; the prior follows the mean where the data ask for it."""
-    fit = fit_intensities(scaled.shown, design)
-    return fit_intensities(scaled.shown, design, trend=True) if share_of_trend(fit) > TREND_FROM else fit
+def fit_model(
+    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool
+) -> ModeratedFit:
+    """A linear model of every gene, its variance moderated; the prior follows the mean where the data ask for it.
+
+    blocks   the block of each sample where those of one block are correlated, None for independent ones
+    """
+    block = None if blocks is None else pd.factorize(blocks)[0].astype(np.int64)
+    fit = fit_intensities(scaled.shown, design, robust=robust, block=block)
+    if share_of_trend(fit) <= TREND_FROM:
+        return fit
+    return fit_intensities(scaled.shown, design, trend=True, robust=robust, block=block)
 
 
 def compare_genes(
@@ -103,6 +111,7 @@ def compare_genes(
         "variance_trend": "mean" if share > TREND_FROM else "constant",
         "variance_trend_share": round(share, 4),
         "prior_df": round(fit.prior.df, 4) if np.isfinite(fit.prior.df) else "infinite",
+        "block_correlation": round(fit.block_correlation, 6),
     }
     said = f"The average of a gene explains {share:.0%} of how its variance differs from others' beyond chance, so the "
     said += "prior variance follows it." if share > TREND_FROM else "prior variance is one value for all genes."

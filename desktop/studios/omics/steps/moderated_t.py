@@ -1,8 +1,8 @@
 """Differential expression of log-intensities with moderated t-statistics, as limma computes them, batched over genes.
 
 Pure functions over numpy arrays: no files, no network, no randomness. The whole text of this file is pasted into every
-array analysis script, so it imports nothing but numpy, scipy and pandas. It is not for raw counts and not for
-intensities on their natural scale: give it log2 values.
+array script, so it imports nothing but numpy, scipy, pandas and `robust_prior.py`, which is pasted too. It is not for
+raw counts and not for intensities on their natural scale: give it log2 values.
 
 Axes are always (samples, genes): S samples, G genes, P design columns.
 
@@ -10,7 +10,8 @@ Sources: Smyth 2004, doi:10.2202/1544-6115.1027 (hierarchical model, moderated t
 Law et al. 2014, doi:10.1186/gb-2014-15-2-r29 (prior variance as a trend of the mean);
 Smyth 2004, section 4 (moderated F);
 McCarthy & Smyth 2009, doi:10.1093/bioinformatics/btp053 (test relative to a threshold);
-Smyth, Michaud & Scott 2005, doi:10.1093/bioinformatics/bti270 (within-block correlation).
+Smyth, Michaud & Scott 2005, doi:10.1093/bioinformatics/bti270 (within-block correlation);
+Phipson et al. 2016, doi:10.1214/16-AOAS920 (robust prior).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
+
+from desktop.studios.omics.steps.robust_prior import robust_prior
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +48,8 @@ class ModeratedFit:
     beta        (P, G) coefficients, log2                  unscaled    (P, P, G) covariance of beta / variance
     variance    (G,) residual variance, NaN where df = 0   df          (G,) residual degrees of freedom
     posterior   (G,) squeezed variance                     df_total    (G,) of the moderated t
-    mean        (G,) average log-intensity                 prior       the fitted prior
+    mean        (G,) average log-intensity                 prior       the fitted one; of a robust one the largest df
+    block_correlation   between samples of a block, 0 without blocks
     """
 
     design: pd.DataFrame
@@ -57,16 +61,23 @@ class ModeratedFit:
     df_total: Floats
     mean: Floats
     prior: VariancePrior
+    block_correlation: float = 0.0
 
 
 def fit_intensities(
-    values: Floats, design: pd.DataFrame, *, trend: bool = False, block: NDArray[np.int64] | None = None
+    values: Floats,
+    design: pd.DataFrame,
+    *,
+    trend: bool = False,
+    robust: bool = False,
+    block: NDArray[np.int64] | None = None,
 ) -> ModeratedFit:
     """Least squares for each gene, then empirical Bayes over the genes.
 
     values   (S, G) log2 intensities; NaN marks a missing spot and drops that sample for that gene
     design   (S, P) full column rank, floats
     trend    let the prior variance follow the mean intensity
+    robust   let no few genes that vary wildly move the prior, and squeeze these less
     block    (S,) block of each sample when samples of one block are correlated (random effect); None for independent
     raises   ValueError if the design is rank-deficient or leaves no residual degree of freedom
     """
@@ -76,7 +87,7 @@ def fit_intensities(
         raise ValueError("the design matrix is rank-deficient")
     if n_samples <= n_columns:
         raise ValueError("no residual degrees of freedom: every sample is used up by the design")
-    whitener = np.eye(n_samples)
+    whitener, rho = np.eye(n_samples), 0.0
     if block is not None:
         rho = within_block_correlation(values, x, block)
         same = (block[:, None] == block[None, :]).astype(np.float64)
@@ -85,13 +96,18 @@ def fit_intensities(
     beta, unscaled, variance, df = _least_squares(values, x, whitener)
     mean = np.nanmean(values, axis=0)
     prior = fit_prior(variance, df, mean if trend else None)
-    if math.isinf(prior.df):
-        posterior = np.where(df > 0, prior.variance, np.nan)
-    else:
-        known = np.where(df > 0, variance, 0.0)
-        posterior = (df * known + prior.df * prior.variance) / (df + prior.df)
-    df_total = np.minimum(df + prior.df, df.sum())
-    return ModeratedFit(design, beta, unscaled, variance, df, posterior, df_total, mean, prior)
+    own_df = np.full(len(df), prior.df)
+    usable = (df > 0) & np.isfinite(variance)
+    if robust and usable.sum() > 2:
+        squeezed = prior.variance.copy()
+        squeezed[usable], own_df[usable] = robust_prior(variance[usable], df[usable], squeezed[usable], prior.df)
+        prior = VariancePrior(float(own_df[usable].max()), squeezed)
+    known = np.where(df > 0, variance, 0.0)
+    with np.errstate(invalid="ignore"):
+        posterior = (df * known + own_df * prior.variance) / (df + own_df)
+    posterior = np.where(np.isinf(own_df), np.where(df > 0, prior.variance, np.nan), posterior)
+    df_total = np.minimum(df + own_df, df.sum())
+    return ModeratedFit(design, beta, unscaled, variance, df, posterior, df_total, mean, prior, rho)
 
 
 def moderated_t_test(
@@ -226,11 +242,12 @@ def natural_spline(at: Floats, data: Floats) -> Floats:
 
 
 def within_block_correlation(values: Floats, x: Floats, block: NDArray[np.int64]) -> float:
-    """Correlation between samples of one block: REML for each gene, averaged on Fisher's scale with 15 % trimmed.
+    """Correlation between samples of one block, as limma's duplicateCorrelation: REML for each gene, averaged on
+    Fisher's scale with 15 % trimmed at each end.
 
-    values  (S, G)    x  (S, P)    block  (S,)
+    values  (S, G), of which genes without a missing value are used    x  (S, P)    block  (S,)
     A gene's variances come from its contrasts orthogonal to the design: each squared contrast has the mean
-    residual variance + block variance × eigenvalue, so the two are found by iterated gamma regression.
+    residual variance + block variance × eigenvalue, so the two are found by gamma regression.
     """
     complete = values[:, np.isfinite(values).all(axis=0)]
     membership = (block[:, None] == np.unique(block)[None, :]).astype(np.float64)
@@ -239,20 +256,69 @@ def within_block_correlation(values: Floats, x: Floats, block: NDArray[np.int64]
     eigenvalue, vector = np.linalg.eigh(null.T @ membership @ membership.T @ null)
     square = (vector.T @ (null.T @ complete)) ** 2
     block_size = float(membership.sum(axis=0).max())
-    lower, upper = 1.0 / (1.0 - block_size) + 0.01, 0.99
-    grid = np.linspace(lower, upper, 400)
-    weight = 1.0 - grid[:, None] + grid[:, None] * eigenvalue[None, :]
-    weight = np.maximum(weight, 1e-8)
-    scale = (1.0 / weight) @ square / len(eigenvalue)
-    deviance = len(eigenvalue) * np.log(np.maximum(scale, 1e-300)) + np.log(weight).sum(axis=1)[:, None]
-    best = deviance.argmin(axis=0)
-    inside = np.clip(best, 1, len(grid) - 2)
-    gene = np.arange(square.shape[1])
-    left, middle, right = deviance[inside - 1, gene], deviance[inside, gene], deviance[inside + 1, gene]
-    curvature = left - 2 * middle + right
-    step = np.where(curvature > 0, 0.5 * (left - right) / np.where(curvature > 0, curvature, 1.0), 0.0)
-    rho = np.clip(grid[inside] + np.clip(step, -1, 1) * (grid[1] - grid[0]), lower, upper)
-    return float(np.tanh(stats.trim_mean(np.arctanh(rho), 0.15)))
+    if block_size < 2 or not complete.size:
+        return 0.0
+    parts = _gamma_regression(np.column_stack([np.ones(len(eigenvalue)), np.maximum(eigenvalue, 0.0)]), square)
+    rho = np.clip(parts[1] / parts.sum(axis=0), 1.0 / (1.0 - block_size) + 0.01, 0.99)
+    return float(np.tanh(stats.trim_mean(np.arctanh(rho[np.isfinite(rho)]), 0.15)))
+
+
+def _gamma_regression(x: Floats, y: Floats, *, tol: float = 1e-6, max_iter: int = 20) -> Floats:
+    """Coefficients (2, G) of gamma regressions with identity link, y (K, G) >= 0 on x (K, 2), all genes at once.
+
+    Fisher scoring from the least-squares fit (from a constant where that is negative somewhere), each step damped until
+    the deviance does not rise: the steps, and so the local optimum, of statmod's glmgam.fit.
+    """
+    beta: Floats = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
+    if len(x) < 3 or (np.abs(x[:, 1]) > 1e-15).sum() < 2 or x[:, 1].var() <= 1e-15:
+        return beta
+    is_negative = (x @ beta < 0).any(axis=0)
+    beta[:, is_negative] = np.stack([y.mean(axis=0), np.zeros(y.shape[1])])[:, is_negative]
+    deviance = _gamma_deviance(y, x @ beta)
+    damping = np.full(y.shape[1], np.nan)
+    running = np.flatnonzero(y.max(axis=0) > 0)
+    for iteration in range(max_iter + 1):
+        mean = x @ beta[:, running]
+        weight = mean**2
+        weight = 1.0 / np.maximum(weight, weight.max(axis=0) / 1e3)
+        information = np.einsum("ki,kg,kj->gij", x, weight, x)
+        largest = np.maximum(information[:, 0, 0], information[:, 1, 1])
+        if iteration == 0:
+            damping[running] = np.trace(information, axis1=1, axis2=2) / 4.0
+        slope = x.T @ ((y[:, running] - mean) * weight)
+        step, is_first, is_stuck = np.zeros_like(slope), np.ones(len(running), bool), np.zeros(len(running), bool)
+        left = np.arange(len(running))
+        while len(left):
+            genes = running[left]
+            damped = information[left] + damping[genes][:, None, None] * np.eye(2)
+            step[:, left] = np.linalg.solve(damped, slope[:, left].T[:, :, None])[:, :, 0].T
+            tried = _gamma_deviance(y[:, genes], x @ (beta[:, genes] + step[:, left]))
+            peak = (x @ (beta[:, genes] + step[:, left])).max(axis=0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                is_good = (tried <= deviance[genes]) | (tried / peak < 1e-15)
+            is_over = ~is_good & (damping[genes] / largest[left] > 1e15)
+            step[:, left[is_over]] = 0.0
+            is_stuck[left[is_over]] = True
+            deviance[genes[is_good]] = tried[is_good]
+            left = left[~is_good & ~is_over]
+            damping[running[left]] *= 2.0
+            is_first[left] = False
+        beta[:, running] += step
+        damping[running[is_first]] /= 10.0
+        peak = (x @ beta[:, running]).max(axis=0)
+        is_done = ((slope * step).sum(axis=0) < tol) | (deviance[running] / peak < 1e-15) | is_stuck
+        running = running[~is_done]
+        if not len(running):
+            break
+    return beta
+
+
+def _gamma_deviance(y: Floats, mean: Floats) -> Floats:
+    """(G,) deviance of y (K, G) at these means; infinite where a mean is negative."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        terms = (y - mean) / mean - np.log(y / mean)
+    terms = np.where((y < 1e-15) & (mean < 1e-15), 0.0, terms)
+    return np.where((mean < 0).any(axis=0), np.inf, 2.0 * terms.sum(axis=0))
 
 
 def _least_squares(values: Floats, x: Floats, whitener: Floats) -> tuple[Floats, Floats, Floats, Floats]:

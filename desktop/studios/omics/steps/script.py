@@ -27,11 +27,21 @@ from desktop.studios.omics.steps.sample_table import subset_samples
 COUNTS = ("counts", "expected_counts")
 PARTS = {  # in the order of the script; the recipe comes last
     True: ("deseq", "quality", "sample_swap", "count_model", "design_matrix", "enrichment", "figures"),
-    False: ("moderated_t", "quality", "sample_swap", "intensity_model", "design_matrix", "enrichment", "figures"),
+    False: (
+        "robust_prior",
+        "moderated_t",
+        "quality",
+        "sample_swap",
+        "intensity_model",
+        "design_matrix",
+        "enrichment",
+        "figures",
+    ),
 }
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
     "moderated_t": "Differential expression of log-intensities: the model, the test, the adjustment",
+    "robust_prior": "The prior of the variances where a few genes vary wildly",
     "count_model": "Counts: how they are brought to one scale, fitted and tested",
     "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
     "design_matrix": "The design's columns, and the weights of a contrast",
@@ -125,6 +135,8 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
             for number, contrast in enumerate(contrasts)
         ],
         "REDUCED": parse_formula(plan.reduced, kept).formulaic if plan.reduced else "",
+        "BLOCK_FACTOR": plan.block,
+        "ROBUST": plan.robust,
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
