@@ -55,6 +55,7 @@ class CellMatrix:
     place: str
     why: str = ""
     libraries: list[str] = field(default_factory=list)
+    cautions: list[Caution] = field(default_factory=list)
     sample: str = ""  # known from the file's name, where there is one file a sample
     written: str = ""  # that name as the file has it
     is_used: NDArray[np.bool_] | None = None  # (N,) cells that a table of labels names
@@ -215,7 +216,7 @@ def _part(matrix: CellMatrix, is_one_of_several: bool, source: str, cautions: li
             "normalised and rounded, or thinned out to one depth. Give the raw counts, or confirm it."
         )
         cautions.append(Caution(code="omics.equal_totals", text=text, blocks=True))
-    cautions += [one for one in units.cautions if one not in cautions]
+    cautions += [one for one in (*matrix.cautions, *units.cautions) if one not in cautions]
     return _of_genes(_Part(units, sums, matrix.genes), matrix, cautions)
 
 

@@ -70,6 +70,12 @@ def _refuse_other(path: Path, head: bytes) -> None:
             hint="The download went wrong: fetch the file again.",
             file=path.name,
         )
+    if head.startswith((b"RDX", b"RDA", b"X\n\x00\x00\x00")):
+        raise NothingAnalysableError(
+            f"{path.name} is an R object, which only R can open.",
+            hint="In R, save its counts as text (write.csv), or its cells as .h5ad.",
+            file=path.name,
+        )
     if re.match(rb"@\S+.*\n[ACGTNacgtn.]+\n\+", head):
         raise NothingAnalysableError(
             f"{path.name} holds sequencing reads.", hint="Count the reads per gene first.", file=path.name

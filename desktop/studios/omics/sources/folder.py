@@ -198,6 +198,7 @@ def _by_content(path: Path) -> tuple[FileRole, Look]:
     return _table(path, empty)
 
 
+R_OBJECT = "An R object, which only R can open: save its counts as text, or its cells as .h5ad."
 _MAGIC: tuple[tuple[bytes, FileRole, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "single_cell", "An HDF5 file, as anndata and CellRanger write cells."),
     (b"%%MatrixMarket", "single_cell", "A sparse matrix, as 10x writes cells."),
@@ -209,6 +210,9 @@ _MAGIC: tuple[tuple[bytes, FileRole, str], ...] = (
     (b";\x01\x00\x00", "array_raw", "A raw Affymetrix array."),
     (b"\x26\xfc\x8f\x88", "peaks", "A signal track (bigWig)."),
     (b"\x88\x8f\xfc\x26", "peaks", "A signal track (bigWig)."),
+    (b"RDX", "other", R_OBJECT),
+    (b"RDA", "other", R_OBJECT),
+    (b"X\n\x00\x00\x00", "other", R_OBJECT),
     (b"%PDF", "other", "A document."),
     (b"\x89PNG", "other", "A picture."),
 )

@@ -17,7 +17,7 @@ from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, 
 from desktop.studios.omics.sources.cell_samples import samples_of
 from desktop.studios.omics.sources.expression import ExpressionTable
 from desktop.studios.omics.sources.files import is_copy, sha256
-from desktop.studios.omics.sources.folder import Contents, Look, look_at
+from desktop.studios.omics.sources.folder import R_OBJECT, Contents, Look, look_at
 from desktop.studios.omics.sources.geo_samples import join_geo
 from desktop.studios.omics.sources.sample_sheet import Joined, join_sheet
 from desktop.studios.omics.sources.soft import GeoSeries
@@ -390,6 +390,8 @@ def _nothing(root: Path, contents: Contents) -> AppError:
         return contents.cells_problem
     return NothingAnalysableError(
         f"{root.name} holds no table of genes by samples. There is: {', '.join(roles)}.",
-        hint="Add a table of raw counts, or one counts file a sample.",
+        hint="An R object has to be saved from R, its counts as text or its cells as .h5ad."
+        if any(look.record.why == R_OBJECT for look in contents.looks)
+        else "Add a table of raw counts, or one counts file a sample.",
         files=_listed(contents),
     )

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import NothingAnalysableError, UnreadableTableError
+from desktop.studios.omics.schema import Caution
 from desktop.studios.omics.sources.cells import CellMatrix, Genes
 from desktop.studios.omics.steps.pseudobulk import Block, Labels
 from desktop.studios.omics.steps.vocabulary import fold
@@ -128,7 +129,14 @@ def _h5ad(path: Path, name: str, file: Any) -> list[CellMatrix]:
             file=name,
         )
     ordered = [matrix for _, matrix in sorted(found, key=lambda item: item[0])]
+    most = max(len(genes) for _, genes in places)
     for matrix in ordered:
+        if len(matrix.genes.ids) < 0.7 * most:
+            text = (
+                f"Raw counts are there for {len(matrix.genes.ids):,} genes only, of {most:,} in {name}: those that "
+                "somebody chose. Sizes of libraries and the test of gene sets rest on these alone."
+            )
+            matrix.cautions.append(Caution(code="omics.genes_chosen", text=text))
         matrix.why = f"{matrix.place} holds raw counts" + (f" ({'; '.join(refused)})." if refused else ".")
     return ordered
 

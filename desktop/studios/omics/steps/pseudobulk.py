@@ -157,6 +157,8 @@ def _named(columns: Mapping[str, Labels], which: str) -> list[str]:
 def _sample_labels(
     usable: Mapping[str, Labels], conditions: Mapping[str, Labels], cautions: list[Caution]
 ) -> tuple[Labels, str] | None:
+    n_cells = len(next(iter(usable.values())).codes) if usable else 0
+    usable = {name: one for name, one in usable.items() if one.n_used <= n_cells / MIN_CELLS}  # not one label a cell
     samples = [name for name in _named(usable, "cell_sample_names") if usable[name].n_used >= 2]
     donors = [n for n in _named(usable, "pairing_names") if usable[n].n_used >= 2 and n not in conditions]
     if samples and donors and not _is_within(usable[samples[0]], usable[donors[0]]):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from anndata.io import write_elem
 
 from desktop.core.errors import AppError
 from desktop.studios.omics.errors import (
@@ -191,6 +192,21 @@ def test_pooled_donors_are_told_apart_and_unknown_ones_left_out(tmp_path: Path) 
     found = inspect_data(h5ad_of(tmp_path, cells, cells.labels.assign(sample="pool", donor=donor)))
     assert set(whole(found)) == set(cells.unit)
     assert "omics.cells_left_out" in codes(found)
+
+
+def test_one_label_a_cell_names_no_samples(tmp_path: Path) -> None:
+    cells = some_cells()
+    labels = cells.labels.assign(sample_id=cells.labels.index)
+    assert_sums(inspect_data(h5ad_of(tmp_path, cells, labels)), cells)
+
+
+def test_counts_of_chosen_genes_only_are_said(tmp_path: Path) -> None:
+    cells = some_cells()
+    path = write_h5ad(tmp_path / "a.h5ad", cells, X=sp.csr_matrix(cells.counts))
+    with h5py.File(path, "a") as file:
+        write_elem(file, "raw/X", sp.csr_matrix(np.log1p(np.hstack([cells.counts] * 3))))
+        write_elem(file, "raw/var", pd.DataFrame(index=[f"G{k}" for k in range(3 * len(cells.genes))]))
+    assert "omics.genes_chosen" in codes(inspect_data(path))
 
 
 def test_a_batch_in_place_of_a_sample_asks(tmp_path: Path) -> None:

@@ -249,3 +249,12 @@ def test_small_rna_beside_messenger_rna_is_left_out(tmp_path: Path) -> None:
     found = inspect_data(folder)
     assert len(found.samples.samples) == 4
     assert "another assay are left out: Vehicle rep 3, Drug rep 3" in said(found)
+
+
+@pytest.mark.parametrize("start", [b"RDX3\n", b"X\n\x00\x00\x00\x03\x00"])
+def test_r_objects_are_named_with_the_way_out(tmp_path: Path, start: bytes) -> None:
+    path = write(tmp_path / "x" / "GSE1_seurat.rds.gz", start + b"\x00\x01" * 500)
+    for given in (path, path.parent):
+        with pytest.raises(NothingAnalysableError) as caught:
+            inspect_data(given)
+        assert "R object" in str(caught.value) + caught.value.hint
