@@ -50,9 +50,9 @@ _OUT_OF_MEMORY = ("out of memory", "unable to allocate", "insufficient memory", 
 
 
 def main() -> None:
-    """`child FD`: serve the socket with this number."""
+    """Serve the socket whose number is the last argument."""
     guard = _end_with_parent()
-    pipe = socket.socket(fileno=int(sys.argv[1]))
+    pipe = socket.socket(fileno=int(sys.argv[-1]))
     try:
         _Child(pipe).serve()
     except (EOFError, OSError):

@@ -108,12 +108,14 @@ class GgufRuntime:
         max_tokens = prompting.room(len(tokens), call.max_tokens, self._files.context_tokens)
         answer, sampler = self._answer(call, len(tokens), max_tokens), Sampler(call)
         answer.n_cached = n_done = self._begin(tokens)
-        while n_done < len(tokens):
-            chunk = tokens[n_done : n_done + _CHUNK]
+        while n_done < len(tokens) - 1:
+            chunk = tokens[n_done : min(n_done + _CHUNK, len(tokens) - 1)]
             n_done += len(chunk)
-            self._extend(chunk, is_last=n_done == len(tokens))
-            if n_done < len(tokens):
-                yield Piece("")
+            self._extend(chunk, is_last=False)
+            yield Piece("")
+        self._extend(
+            tokens[-1:], is_last=True
+        )  # alone, as after a cached beginning: the same rounding, the same tokens
         while True:
             token = self._choose(answer, sampler, -1)
             yield answer.add(token)
@@ -320,8 +322,8 @@ class GgufRuntime:
         params.n_ctx, params.n_batch, params.n_ubatch = self._files.context_tokens, n_batch, n_batch
         params.n_seq_max = 1 if is_embedding else self.parallel + 1
         params.kv_unified = True
-        params.n_threads = max(1, (os.cpu_count() or 2) // 2)
-        params.n_threads_batch = os.cpu_count() or 2
+        # half of the cores: its threads wait for each other by spinning, and crawl where others need the cores too
+        params.n_threads = params.n_threads_batch = max(1, (os.cpu_count() or 2) // 2)
         params.type_k = params.type_v = _KV_TYPES[self._files.kv_bits]
         if self._files.kv_bits < 16:
             params.flash_attn_type = ll.LLAMA_FLASH_ATTN_TYPE_ENABLED

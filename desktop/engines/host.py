@@ -315,6 +315,7 @@ class LocalModel:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError, ValueError):
             while True:
                 news = read_up(await reader.readexactly(frame_length(await reader.readexactly(4))))
+                self._is_closing |= isinstance(news, Failed) and news.id == -1  # it said why it cannot load, and ends
                 answers = self._waiting.get(-1 if isinstance(news, Ready) else news.id)
                 if answers is not None:
                     answers.put_nowait(news)

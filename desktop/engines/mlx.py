@@ -58,7 +58,8 @@ class MlxRuntime:
             )
         self._model, self._tokenizer = load(str(files.path))
         self._files = files
-        self._specials = [text for text in self._tokenizer.all_special_tokens if len(text) > 2]
+        added = self._tokenizer.added_tokens_decoder.values()
+        self._specials = [token.content for token in added if token.special and len(token.content) > 2]
         self._eos = frozenset(self._tokenizer.eos_token_ids)
         self._kv_bits = files.kv_bits if files.kv_bits < 16 else None
         self._group = 64 if _head_dim(config) % 64 == 0 else 32
