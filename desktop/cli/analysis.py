@@ -76,10 +76,13 @@ def inspect(house: House, data: str, samples: Path | None, *, is_agreed: bool, a
 
 
 def compare(house: House, left: str, right: str, out: Path | None, *, as_json: bool) -> int:
-    """Compare two runs, named by id or by folder."""
-    params = {
-        "left": run_folder(house, left),
-        "right": run_folder(house, right),
+    """Compare two runs, named by id or by folder; "#2" after it means the run's second contrast."""
+    sides = [_side(left), _side(right)]
+    params: dict[str, Any] = {
+        "left": run_folder(house, sides[0][0]),
+        "right": run_folder(house, sides[1][0]),
+        "left_contrast": sides[0][1],
+        "right_contrast": sides[1][1],
         "out_dir": str(out.absolute()) if out else None,
     }
     with house.open_bench(may_stand_beside=True) as bench:
@@ -92,6 +95,13 @@ def compare(house: House, left: str, right: str, out: Path | None, *, as_json: b
     else:
         stdout_console().print(f"{result.get('headline', '')}\n{result.get('out_dir', '')}", markup=False)
     return DONE
+
+
+def _side(text: str) -> tuple[str, int]:
+    """A run, and which of its contrasts, from 1."""
+    run, mark, number = text.rpartition("#")
+    is_number = bool(mark) and number.isascii() and number.isdigit() and not Path(text).exists()
+    return (run, max(1, int(number))) if is_number else (text, 1)
 
 
 def print_result(result: dict[str, Any]) -> None:

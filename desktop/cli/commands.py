@@ -227,7 +227,9 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
 
     @app.command()
     def compare(
-        left: Annotated[str, typer.Argument(metavar="RUN", help="A run id or a results folder.")],
+        left: Annotated[
+            str, typer.Argument(metavar="RUN", help="A run id or results folder; RUN#2: its second contrast.")
+        ],
         right: Annotated[str, typer.Argument(metavar="RUN", help="Another one.")],
         out: Out = None,
         json: Json = False,

@@ -88,11 +88,15 @@ def rerun(house: House, job_id: str, *, as_json: bool) -> int:
     with house.open_bench() as bench:
         runtime = bench.workbench.runtime
         old = runtime.job(job_id)
-        params = _again(bench.workbench.store, old) if old else None
+        params = _again(bench.workbench.store, bench.workbench.paths.runs, old) if old else None
         record = follow(runtime, runtime.rerun(job_id, params), is_quiet=as_json)
     result = record.result or {}
     if as_json:
         print_json(_plain(record))
+    elif "items" in result:
+        from desktop.cli.batch import print_outcomes
+
+        print_outcomes(result)
     elif "outputs" in result:
         from desktop.cli.scripts import print_script_result
 
@@ -106,12 +110,15 @@ def rerun(house: House, job_id: str, *, as_json: bool) -> int:
     return DONE
 
 
-def _again(store: Store, old: JobRecord) -> dict[str, Any]:
+def _again(store: Store, runs: Path, old: JobRecord) -> dict[str, Any]:
     """The parameters of the second run; its results go beside those of the first, never over them."""
     from desktop.studios.omics import queries
+    from desktop.studios.omics.batch_schema import BatchParams
     from desktop.studios.omics.errors import UnknownRunError
 
     params = dict(old.params)
+    if old.kind == "omics.run_batch" and queries.unfinished_batch(BatchParams.model_validate(params), runs):
+        return params  # it goes on in its own folder
     if old.kind == "omics.run_script":  # its own parameters hold the script; data that are gone are taken from the run
         if old.result and not Path(str(params["data"])).exists() and Path(str(old.result["out_dir"])).is_dir():
             params["data"] = str(old.result["out_dir"])

@@ -13,13 +13,17 @@ from desktop.ui.widgets.sheet import ask_path, ask_text
 FILTERS = "Data (*.csv *.tsv *.txt *.gz *.xlsx *.soft *.zip *.tar);;All files (*)"
 
 
-_ACCESSION = re.compile(r"(GSE|GDS|GSM|GPL|[SED]R[PRXS]|PRJ(NA|EB|DB))[0-9]{1,12}", re.IGNORECASE)
+_ACCESSION = re.compile(
+    r"(GSE|GDS|GSM|GPL|[SED]R[PRXS]|PRJ(NA|EB|DB))[0-9]{1,12}"
+    r"|PMID:? ?[0-9]{1,8}|(DOI: ?)?10\.[0-9]{4,9}/[^\s\"<>]{1,200}",
+    re.IGNORECASE,
+)
 _GEO_PAGE = re.compile(r"https?://(www\.)?ncbi\.nlm\.nih\.gov/geo/\S{0,200}?acc=([A-Z]{3}[0-9]{1,12})", re.IGNORECASE)
 _SHEET_WORDS = ("sample", "meta", "pheno", "coldata", "design", "sheet")
 
 
 def is_accession(text: str) -> bool:
-    """Whether a text looks like an accession of GEO, SRA or BioProject."""
+    """Whether a text looks like an accession of GEO, SRA or BioProject, or like a PMID or DOI of a paper."""
     return _ACCESSION.fullmatch(text.strip()) is not None
 
 
@@ -61,4 +65,4 @@ async def ask_folder(parent: QWidget) -> str:
 
 async def ask_accession(parent: QWidget) -> str:
     """An accession the person typed, or ""."""
-    return (await ask_text(parent, "Open Accession", "GEO accession, such as GSE52778:")).upper()
+    return (await ask_text(parent, "Open Accession", "GSE52778, or another accession, a PMID or DOI:")).upper()

@@ -20,7 +20,7 @@ from tests.e2e.tables import GROUPS, rows, sheet, text, write
 QUESTION = "Which genes differ between treated and control?"
 
 
-def dataset(folder: Path, n_genes: int = 120) -> Path:
+def dataset(folder: Path, n_genes: int = 80) -> Path:
     folder.mkdir()
     write(folder, text(rows(n_genes=n_genes)), sheet({"treatment": GROUPS}))
     return folder
@@ -28,7 +28,7 @@ def dataset(folder: Path, n_genes: int = 120) -> Path:
 
 @pytest.mark.slow
 def test_two_datasets_and_a_broken_one_give_a_table(tmp_path: Path) -> None:
-    one, two = dataset(tmp_path / "liver"), dataset(tmp_path / "kidney", 150)
+    one, two = dataset(tmp_path / "liver"), dataset(tmp_path / "kidney", 90)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "counts.csv").write_text("")
     command = Command(tmp_path)
@@ -39,7 +39,7 @@ def test_two_datasets_and_a_broken_one_give_a_table(tmp_path: Path) -> None:
         ("broken", "failed"),
     ]
     assert (done["n_done"], done["n_failed"]) == (2, 1)
-    assert done["items"][0]["up"] >= 8
+    assert done["items"][0]["up"] >= 4
     assert done["items"][0]["question"] == QUESTION
     assert done["items"][2]["error"]["hint"]
     out = tmp_path / "out"
@@ -58,7 +58,7 @@ def test_two_datasets_and_a_broken_one_give_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_batch_goes_on_where_it_was(tmp_path: Path) -> None:
-    folders = [dataset(tmp_path / name) for name in ("a", "b", "c")]
+    folders = [dataset(tmp_path / name) for name in ("a", "b")]
     command = Command(tmp_path)
     args = ("batch", *folders, "-q", QUESTION, "--out", "out", "--json")
     with command.start(*args) as process:
@@ -71,7 +71,7 @@ def test_a_killed_batch_goes_on_where_it_was(tmp_path: Path) -> None:
     assert whole, "one was done before the kill"
     assert queries.load_batch(tmp_path / "out").status == "running"
     done = command(*args).json
-    assert [item["status"] for item in done["items"]] == ["done"] * 3
+    assert [item["status"] for item in done["items"]] == ["done"] * 2
     for name, at_ns in whole.items():
         assert (tmp_path / "out" / name / "manifest.json").stat().st_mtime_ns == at_ns, "done once, not twice"
     assert not list(tmp_path.rglob("*.partial"))
@@ -92,8 +92,7 @@ def test_a_stopped_batch_leaves_nothing_half_done_and_is_quick(tmp_path: Path) -
             time.sleep(0.02)
         workbench.runtime.cancel(job)
         assert workbench.runtime.wait(job, 30).state is JobState.CANCELLED
-        for path in (tmp_path / "out").iterdir():
-            assert path.name == "batch.json" or (path / "manifest.json").is_file()
+        assert not (tmp_path / "out").exists(), "nothing was done, so nothing is left"
         assert not list((tmp_path / "home" / "scratch").iterdir())
         running = [child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]
         assert not [child for child in running if "analysis.py" in " ".join(child.cmdline())]

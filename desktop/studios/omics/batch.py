@@ -129,7 +129,7 @@ class _Batch:
             update={
                 "status": "done",
                 "run_id": run_id,
-                "contrast": str(plan.contrast or ""),
+                "contrast": "; ".join(map(str, plan.contrasts)),
                 "headline": headline,
                 "warnings": warnings,
                 **{name: summary[name] for name in ("n_significant", "up", "down")},

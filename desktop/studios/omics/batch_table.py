@@ -186,7 +186,10 @@ def claimed_folder(params: BatchParams, runs: Path) -> Iterator[BatchResult]:
         if earlier is None:
             earlier = BatchResult(status="running", out_dir=folder, fingerprint=key)
             write_table(earlier)
-        yield earlier
+        try:
+            yield earlier
+        finally:
+            _forget_empty(folder, key)
 
 
 def _choose(params: BatchParams, runs: Path, key: str) -> tuple[Path, BatchResult | None]:
@@ -237,6 +240,15 @@ def _locked(folder: Path, earlier: BatchResult | None) -> Iterator[tuple[Path, B
             yield folder, earlier
         finally:
             lock.unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _forget_empty(folder: Path, key: str) -> None:
+    """A batch that was stopped before anything of it was done leaves nothing to go on with."""
+    found = _unfinished(folder, key)
+    if found is not None and not any(item.status in ("done", "failed") for item in found.items):
+        (folder / BATCH_FILE).unlink(missing_ok=True)
 
 
 def folder_name(number: int, n_items: int, dataset: str) -> str:

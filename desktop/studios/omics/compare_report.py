@@ -35,7 +35,7 @@ def write_comparison(left: RunView, right: RunView, folder: Path) -> CompareResu
     raises   RunsDoNotMatchError when the runs have no test, or name their genes differently
     """
     for view in (left, right):
-        if view.plan.contrast is None:
+        if view.contrast is None:
             raise RunsDoNotMatchError(
                 f"The run in {view.out_dir.name} tested no genes ({view.plan.kind}).",
                 hint="Compare two differential-expression runs.",

@@ -42,7 +42,7 @@ def shared_sets(left: RunView, right: RunView, folder: Path) -> SharedSets:
             why = str(told.get("skipped", "")) if isinstance(told, dict) else ""
             name = view.manifest.get("run_id", view.out_dir.name)
             return SharedSets(skipped=f"The run {name} tested no gene sets. {why}".strip())
-    one, two = load_enrichment(left.out_dir), load_enrichment(right.out_dir)
+    one, two = (load_enrichment(view.out_dir / view.folder) for view in (left, right))
     kept = ["key", "set_id", "direction", "name", "collection", "fold_enrichment", "padj", "genes"]
     both = one.overlap[kept].merge(two.overlap[["key", "fold_enrichment", "padj", "genes"]], on="key", suffixes=_SIDES)
     for side, view in zip(_SIDES, (left, right), strict=True):

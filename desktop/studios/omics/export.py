@@ -124,7 +124,9 @@ def copy_clean(
             data = _scrubbed(data, machine, is_prose=path.suffix in SCRUBBED)
         copy.write_bytes(data)
     script = (target / "analysis.py").read_text(encoding="utf-8") if (target / "analysis.py").is_file() else ""
-    if packages := _requirements(script):
+    told_packages = manifest.get("packages")
+    known = [f"{name}=={v}" for name, v in told_packages.items()] if isinstance(told_packages, dict) else []
+    if packages := _requirements(script) or [one for one in known if not one.startswith("python==")]:
         (target / "requirements.txt").write_text("\n".join(packages) + "\n", encoding="utf-8", newline="\n")
     kept = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     readme = _README.format(run_id=manifest.get("run_id", ""), headline=kept.get("headline", ""))

@@ -79,7 +79,8 @@ async def run_compare(ctx: JobContext, params: CompareParams) -> CompareResult:
     folder = await ctx.io(open_run_folder, out_dir, ctx.job_id, ctx.paths.scratch)
     try:
         with ctx.step("Compare", upto=1.0):
-            result = await ctx.cpu(run_parts.compare_into, left, right, folder)
+            contrasts = (params.left_contrast, params.right_contrast)
+            result = await ctx.cpu(run_parts.compare_into, left, right, folder, contrasts)
     except OSError as error:
         raise disk_error(error, out_dir) from error
     finally:

@@ -405,12 +405,13 @@ def run_id_in(folder: Path) -> str:
         return ""
 
 
-def compare_into(left: Path, right: Path, folder: RunFolder) -> CompareResult:
-    """Compare two runs' folders and publish the comparison at `folder.out_dir`."""
+def compare_into(left: Path, right: Path, folder: RunFolder, contrasts: tuple[int, int] = (1, 1)) -> CompareResult:
+    """Compare two runs' folders, each with one of its contrasts, and publish the comparison at `folder.out_dir`."""
     from desktop.studios.omics.compare_report import write_comparison
     from desktop.studios.omics.results_script import load_view
 
     folder.finished.mkdir()
-    result = write_comparison(load_view(left), load_view(right), folder.finished)
+    one, two = (load_view(side, number - 1) for side, number in zip((left, right), contrasts, strict=True))
+    result = write_comparison(one, two, folder.finished)
     folder.publish()
     return result.model_copy(update={"out_dir": folder.out_dir})

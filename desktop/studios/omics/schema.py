@@ -371,10 +371,12 @@ class ScriptResult(_Schema):
 
 
 class CompareParams(_Schema):
-    """Two finished runs: run ids or result folders. `out_dir` gets the report."""
+    """Two finished runs: run ids or result folders, and which of their contrasts, from 1. `out_dir` gets the report."""
 
     left: str
     right: str
+    left_contrast: int = Field(default=1, ge=1)
+    right_contrast: int = Field(default=1, ge=1)
     out_dir: Path | None = None
 
 

@@ -102,6 +102,13 @@ def test_the_same_batch_cut_off_is_gone_on_with_and_a_finished_one_is_not(tmp_pa
     assert not list(tmp_path.rglob(".batch.lock"))
 
 
+def test_a_batch_stopped_before_anything_was_done_leaves_nothing(tmp_path: Path) -> None:
+    with claimed_folder(params("GSE1"), tmp_path) as claimed:
+        running = BatchOutcome(number=1, dataset="GSE1", data="GSE1", status="running")
+        write_table(claimed.model_copy(update={"items": [running]}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_changed_data_are_another_batch(tmp_path: Path) -> None:
     data = tmp_path / "counts.csv"
     data.write_text("1")

@@ -12,11 +12,14 @@ import pytest
 from scipy import stats
 
 from desktop.studios.omics.compare_report import RunsDoNotMatchError, write_comparison
+from desktop.studios.omics.errors import DamagedRunError
 from desktop.studios.omics.results import load_run
-from desktop.studios.omics.schema import Plan
+from desktop.studios.omics.results_enrichment import OVERLAP_NUMBERS, RANKED_NUMBERS
+from desktop.studios.omics.run_folder import open_run_folder
+from desktop.studios.omics.run_parts import compare_into
+from desktop.studios.omics.schema import Contrast, Plan, SampleTable
 from desktop.studios.omics.steps.compare import agreement, overlap, rank_rank
 from tests.stand_ins.finished_run import drug_plan, finished_run, some_counts, two_groups
-from tests.unit.omics.pipeline.test_report import immune_genes_first
 
 
 def test_numbers_by_hand() -> None:
@@ -131,25 +134,61 @@ def test_overlap_by_hand() -> None:
     assert found.pvalue == pytest.approx(3 / 10)
 
 
-def test_shared_gene_sets_are_told(tmp_path: Path) -> None:
-    genes = immune_genes_first(400)
-    plan = drug_plan()
-    made = [
-        finished_run(
-            tmp_path / name, some_counts(len(genes), seed=seed), two_groups(), plan,
-            gene_ids=genes, gene_symbols=genes, organism="Homo sapiens",
-        )
-        for name, seed in (("a", 1), ("b", 2))
-    ]  # fmt: skip
+def with_gene_sets(run: Path, folder: Path, called: dict[str, float]) -> Path:
+    """A copy of a run that says it tested twelve gene sets, these of them with these adjusted p values."""
+    shutil.copytree(run, folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {"enrichment": {"gene_sets": "Sets of this test"}}))
+    ids = [f"GO:{n}" for n in range(12)]
+    texts = {"name": "a set", "collection": "BP", "representative": "", "genes": "gene0001;gene0002;gene0003"}
+    numbers = dict.fromkeys((*OVERLAP_NUMBERS, *RANKED_NUMBERS), 1.0)
+    overlap = pd.DataFrame(
+        [
+            {"set_id": one, "direction": "up", "key": f"up {one}", **texts, **numbers, "padj": called.get(one, 0.9)}
+            for one in ids
+        ]
+    )
+    ranked = pd.DataFrame([{"set_id": one, **texts, **numbers, "nes": n / 5 - 1} for n, one in enumerate(ids)])
+    overlap.to_csv(folder / "enrichment.csv", index=False)
+    ranked.to_csv(folder / "enrichment_ranked.csv", index=False)
+    return folder
+
+
+def test_shared_gene_sets_are_told(runs: list[Path], tmp_path: Path) -> None:
+    left = with_gene_sets(runs[0], tmp_path / "a", {"GO:1": 0.01, "GO:2": 0.001, "GO:3": 0.02})
+    right = with_gene_sets(runs[1], tmp_path / "b", {"GO:2": 0.03, "GO:3": 0.001, "GO:4": 0.001})
     (tmp_path / "out").mkdir()
-    result = write_comparison(load_run(made[0]), load_run(made[1]), tmp_path / "out")
+    result = write_comparison(load_run(left), load_run(right), tmp_path / "out")
+    assert result.n_sets_both == {"up": 2, "down": 0}
+    assert result.nes_spearman == pytest.approx(1.0)
+    assert result.sets_skipped == ""
     table = pd.read_csv(tmp_path / "out" / "gene_sets.csv")
-    for direction, n_both in result.n_sets_both.items():
-        side = table[table["direction"] == direction]
-        assert n_both == int((side["called_left"] & side["called_right"]).sum())
-    assert result.n_sets_both["up"] > 0
-    assert result.nes_spearman is not None
-    assert result.nes_spearman > 0.5
+    assert list(table[table["called_left"] & table["called_right"]]["key"]) == ["up GO:2", "up GO:3"]
     text = (tmp_path / "out" / "report.html").read_text()
-    assert "Changed in both" in text
-    assert (tmp_path / "out" / "ranks.png").is_file()
+    assert text.index("0.02") < text.index("0.03"), "the surer one, by its worse side, comes first"
+    assert "gene0001, gene0002, gene0003" in text
+    assert "hypergeometric" in text.lower()
+
+
+def test_a_run_without_gene_sets_is_no_reason_to_fail(runs: list[Path], tmp_path: Path) -> None:
+    result = write_comparison(load_run(runs[0]), load_run(runs[1]), tmp_path)
+    assert "tested no gene sets" in result.sets_skipped
+    assert not (tmp_path / "gene_sets.csv").exists()
+    assert (tmp_path / "ranks.png").is_file()
+
+
+def test_contrasts_of_one_run_are_compared(tmp_path: Path) -> None:
+    samples = SampleTable(samples=[f"s{k}" for k in range(6)], factors={"arm": ["ctrl", "ctrl", "a", "a", "b", "b"]})
+    plan = Plan(
+        design="~ arm",
+        contrast=Contrast(factor="arm", treated="a", control="ctrl"),
+        other_contrasts=[Contrast(factor="arm", treated="b", control="ctrl")],
+    )
+    run = finished_run(tmp_path / "run", some_counts(), samples, plan)
+    folder = open_run_folder(tmp_path / "out", "0123456789ab", tmp_path / "scratch")
+    result = compare_into(run, run, folder, (1, 2))
+    assert result.n_common_genes > 100
+    assert result.lfc_pearson < 0.999, "two comparisons, not one twice"
+    assert "arm: b vs ctrl" in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(DamagedRunError, match="no contrast 3"):
+        compare_into(run, run, open_run_folder(tmp_path / "more", "0123456789ac", tmp_path / "scratch"), (1, 3))
