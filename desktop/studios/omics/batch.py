@@ -19,7 +19,7 @@ from desktop.core.ports import JobContext
 from desktop.studios.omics import repo, run_parts
 from desktop.studios.omics.batch_schema import BatchOutcome, BatchParams, BatchResult, ItemError
 from desktop.studios.omics.batch_table import claimed_folder, folder_name, write_table
-from desktop.studios.omics.pipeline import run_analysis
+from desktop.studios.omics.pipeline import analyse
 from desktop.studios.omics.results import load_json
 from desktop.studios.omics.run_folder import disk_error
 from desktop.studios.omics.schema import AnalysisParams, Plan
@@ -122,7 +122,7 @@ class _Batch:
             headline, warnings, summary = manifest["headline"], manifest["warnings"], manifest["summary"]
         else:
             part = self._ctx.part(f"{row.number:02d}", lambda frac, note: self._move(row.number, frac, note))
-            done = await run_analysis(part, item.model_copy(update={"out_dir": out_dir}))
+            done = await analyse(part, item.model_copy(update={"out_dir": out_dir}))
             plan, run_id, headline, warnings = done.plan, done.run_id, done.headline, done.warnings
             summary = done.summary.model_dump()
         return row.model_copy(

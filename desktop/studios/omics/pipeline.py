@@ -48,8 +48,11 @@ from desktop.studios.omics.schema import (
     Plan,
     Repair,
     RunIsolation,
+    ScriptParams,
+    ScriptResult,
     Summary,
 )
+from desktop.studios.omics.script_run import run_script
 
 
 async def run_inspect(ctx: JobContext, params: InspectParams) -> Inspection:
@@ -58,7 +61,13 @@ async def run_inspect(ctx: JobContext, params: InspectParams) -> Inspection:
         return await inspected(ctx, params.data, params.samples, allow_net=params.allow_net)
 
 
-async def run_analysis(ctx: JobContext, params: AnalysisParams) -> AnalysisResult:
+async def run_analysis(ctx: JobContext, params: AnalysisParams) -> AnalysisResult | ScriptResult:
+    """One analysis. A stored script that is not as Benchtop wrote it runs as what it is, a script of one's own."""
+    theirs = await _changed_script(ctx, params) if params.stored_run else None
+    return await analyse(ctx, params) if theirs is None else await run_script(ctx, theirs)
+
+
+async def analyse(ctx: JobContext, params: AnalysisParams) -> AnalysisResult:
     """One analysis from data and question (or plan) to a finished folder; a failure that is known is repaired first.
 
     raises   InputError and its kinds before anything runs; NoSandboxError; AnalysisFailedError and its kinds
@@ -154,25 +163,51 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
 
 
 async def _stored(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: RunFolder, clock: Timings) -> Prepared:
-    """Take data, plan and script from a finished run. Only a script we know we wrote counts as our template's."""
-    params = attempt.params
-    run_folder = run_dir(ctx, params.stored_run)
+    """Take data, plan and our own script from a finished run."""
+    run_folder = run_dir(ctx, attempt.params.stored_run)
     with clock.step("Read the data", upto=0.32):
         script, plan = await ctx.cpu(run_parts.copy_stored, run_folder, folder.inputs)
         manifest = await ctx.io(load_json, run_folder / "manifest.json")
-    row = repo.read_run(ctx.store, params.stored_run) or repo.read_run(ctx.store, str(manifest.get("run_id", "")))
-    is_ours = row is not None and row.script_origin == "template"
-    is_ours = is_ours and row is not None and row.script_sha256 == hashlib.sha256(script).hexdigest()
-    attempt.origin = "template" if is_ours else "person"
     data = manifest.get("data")
     return Prepared(
         script=script,
-        origin=attempt.origin,
+        origin="template",
         data=data if isinstance(data, dict) else {},
         plan=plan,
         question=plan.question,
         cautions=list(attempt.told),
     )
+
+
+async def _changed_script(ctx: JobContext, params: AnalysisParams) -> ScriptParams | None:
+    """The stored script, unless its hash is that of a template's in the store: only then we know that we wrote it."""
+    folder = run_dir(ctx, params.stored_run)
+    manifest = await ctx.io(load_json, folder / "manifest.json")
+    script = await ctx.io(_script_bytes, folder)
+    row = repo.read_run(ctx.store, params.stored_run) or repo.read_run(ctx.store, str(manifest.get("run_id", "")))
+    sha256 = hashlib.sha256(script).hexdigest()
+    if row is not None and row.script_origin == "template" and row.script_sha256 == sha256:
+        return None
+    if params.isolation == "process":
+        await ctx.sandbox.choose("process", "person")  # raises: such a script never runs as a plain process
+    return ScriptParams(
+        script=script.decode("utf-8", "replace"),
+        data=str(folder),
+        question=params.question,
+        isolation="auto" if params.isolation == "process" else params.isolation,
+        out_dir=params.out_dir,
+        accept=params.accept,
+    )
+
+
+def _script_bytes(folder: Path) -> bytes:
+    try:
+        return (folder / "analysis.py").read_bytes()
+    except OSError as error:
+        raise DamagedRunError(
+            f"The stored run in {folder.name} cannot be run again: its script is missing.",
+            hint="Run the analysis from its data and question instead.",
+        ) from error
 
 
 async def _finished(

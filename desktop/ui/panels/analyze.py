@@ -47,6 +47,7 @@ class AnalyzePanel(Panel):
         self._bridge = bridge
         self._data, self._sheet = "", ""
         self._allow_net = False
+        self._accepted: list[str] = []  # codes of repairs
         self._inspection: Inspection | None = None
         self._wanted: Plan | None = None  # a plan to show once the data have been looked at again
         self._job_id, self._job_kind = "", ""
@@ -264,7 +265,8 @@ class AnalyzePanel(Panel):
     # ---- run ----------------------------------------------------------------------------------------------------
 
     def run(self, accept: str = "") -> None:
-        """Run the plan as shown; `accept` is the code of a repair the person agrees to."""
+        """Run the plan as shown; `accept` is a repair the person agrees to beside those they agreed to before."""
+        self._accepted = [*self._accepted, accept] if accept else []
         if not self.setup.can_run() or not self._data:
             return
         plan = self.setup.plan.plan().model_copy(update={"question": self.setup.question.text().strip()})
@@ -276,7 +278,7 @@ class AnalyzePanel(Panel):
             sample_table=self.setup.table(),
             isolation=self.setup.plan.isolation_wish(),
             allow_net=self._allow_net,
-            accept=[accept] if accept else [],
+            accept=self._accepted,
         )
         self._show_setup()
         self._retry = self.run

@@ -59,6 +59,7 @@ class ScriptDesk(QObject):
         self._work = _Work("")
         self._page: ScriptPage | None = None
         self.job_id = ""
+        self._accepted: list[str] = []
         bridge.jobChanged.connect(self._on_job)
         bridge.jobLogged.connect(self._on_logged)
 
@@ -110,7 +111,8 @@ class ScriptDesk(QObject):
         self._page.show_failure(fault, failed.verdict.findings, failed.repairs)
 
     def run(self, accept: str = "") -> None:
-        """Run the script as it stands in the page."""
+        """Run the script as it stands in the page; `accept` is what the person agrees to beside what they agreed to."""
+        self._accepted = [*self._accepted, accept] if accept else []
         page = self._page
         if page is None or self.job_id or not page.editor.code().strip():
             return
@@ -124,7 +126,7 @@ class ScriptDesk(QObject):
             "question": page.question.text().strip(),
             "isolation": page.isolation_wish(),
             "allow_net": work.allow_net,
-            "accept": [accept] if accept else [],
+            "accept": self._accepted,
         }
         self._bridge.start(self._submit(params))
 

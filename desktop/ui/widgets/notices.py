@@ -14,7 +14,7 @@ from desktop.core.jobs import JobError
 from desktop.studios.omics.schema import Caution
 from desktop.ui import theme
 
-_SHOWN = ("offers", "repairs", "findings", "columns")  # details that are not for reading, or shown elsewhere
+_SHOWN = ("accept", "offers", "repairs", "findings", "columns")  # details that are not for reading, or shown elsewhere
 
 
 class CautionList(QLabel):
@@ -133,6 +133,17 @@ def _shortened(text: str) -> str:
 
 
 def offers_of(error: JobError) -> list[dict[str, str]]:
-    """The repairs in an error's details that wait for a yes: code, what, why, before, after."""
+    """The repairs and cautions in an error's details that wait for a yes: code, what, why, before, after."""
     names = ("code", "what", "why", "before", "after")
-    return [{name: str(one[name]) for name in names} for one in json.loads(error.details.get("offers", "[]"))]
+    offers = [{name: str(one[name]) for name in names} for one in json.loads(error.details.get("offers", "[]"))]
+    cautions = json.loads(error.details.get("accept", "[]"))
+    return offers + [
+        {
+            "code": str(one["code"]),
+            "what": str(one["text"]),
+            "why": "",
+            "before": "It is right as it is",
+            "after": "run",
+        }
+        for one in cautions
+    ]
