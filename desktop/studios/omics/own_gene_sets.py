@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from desktop.studios.omics.errors import BadGeneSetsError, UnknownGeneSetsError
+from desktop.studios.omics.errors import BadGeneSetsError, OutputFolderError, UnknownGeneSetsError
 from desktop.studios.omics.gmt import MAX_BYTES, GmtSet, id_type_of_sets, parse_gmt
 from desktop.studios.omics.schema import OwnGeneSets
 
@@ -41,7 +41,7 @@ class KeptSets:
 def add_gene_sets(folder: Path, path: Path, now_s: float) -> KeptSets:
     """Keep a copy of a GMT file; one that is there is only named. Another one of the same name gets a number.
 
-    raises   BadGeneSetsError
+    raises   BadGeneSetsError, OutputFolderError
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -60,14 +60,19 @@ def add_gene_sets(folder: Path, path: Path, now_s: float) -> KeptSets:
     name = next(one for one in (stem, *(f"{stem}-{k}" for k in range(2, len(taken) + 3))) if one not in taken)
     genes = {gene for one in sets for gene in one.genes}
     found = KeptSets(name, sha256, path.name, now_s, len(sets), len(genes), id_type_of_sets(sets))
-    folder.mkdir(parents=True, exist_ok=True)
-    for target, content in (
-        (folder / f"{name}.gmt.gz", data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 6, mtime=0)),
-        (folder / f"{name}.json", (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode()),
-    ):
-        unfinished = target.with_name(f".part-{target.name}")
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for target, content in (
+            (folder / f"{name}.gmt.gz", data if data[:2] == b"\x1f\x8b" else gzip.compress(data, 6, mtime=0)),
+            (folder / f"{name}.json", (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode()),
+        ):
+            unfinished = target.with_name(f".part-{target.name}")
+            unfinished.write_bytes(content)
+            unfinished.replace(target)
+    except OSError as error:
+        raise OutputFolderError(
+            f"The gene sets cannot be kept in {folder}: {error.strerror}.", hint="Check the disk and the data folder."
+        ) from error
     return found
 
 

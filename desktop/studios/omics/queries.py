@@ -22,6 +22,7 @@ from desktop.studios.omics.schema import AnalysisParams, Caution, Contrast, Insp
 
 if TYPE_CHECKING:
     from desktop.studios.omics.failed_run import FailedRun
+    from desktop.studios.omics.own_gene_sets import KeptSets
     from desktop.studios.omics.results import RunView
     from desktop.studios.omics.results_enrichment import Enrichment, SetMembers
 
@@ -178,6 +179,30 @@ def is_picture(path: Path) -> bool:
     from desktop.sandbox.previews import image_size
 
     return image_size(path) is not None
+
+
+def list_gene_sets(home: Path) -> list[KeptSets]:
+    """The person's own files of gene sets, kept under the data folder `home`."""
+    from desktop.studios.omics.own_gene_sets import FOLDER
+    from desktop.studios.omics.own_gene_sets import list_gene_sets as listed
+
+    return listed(home / FOLDER)
+
+
+def add_gene_sets(home: Path, file: Path, now_s: float) -> KeptSets:
+    """Keep a copy of a GMT file; BadGeneSetsError when it is none. For a child process or a thread."""
+    from desktop.studios.omics.own_gene_sets import FOLDER
+    from desktop.studios.omics.own_gene_sets import add_gene_sets as add
+
+    return add(home / FOLDER, file, now_s)
+
+
+def remove_gene_sets(home: Path, name: str) -> None:
+    """Forget one of the person's files; finished runs keep what they tested."""
+    from desktop.studios.omics.own_gene_sets import FOLDER
+    from desktop.studios.omics.own_gene_sets import remove_gene_sets as remove
+
+    remove(home / FOLDER, name)
 
 
 # ---- plans and designs ----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from desktop.ui.itemmodels.names import data_title
 from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
 from desktop.ui.panels.analyze_desk import ScriptDesk
+from desktop.ui.panels.analyze_gene_files import GeneSetFiles, is_gene_sets
 from desktop.ui.panels.analyze_runs import RunPages
 from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.panels.analyze_templates import PlanTemplates
@@ -92,6 +93,8 @@ class AnalyzePanel(Panel):
         self.setup.sampleRequested.connect(self.try_sample)
         self.setup.design.model.undo_stack.indexChanged.connect(self.actionsChanged)
         self.setup.stateChanged.connect(self.actionsChanged)
+        self.gene_sets = GeneSetFiles(bridge, self.setup.plan, self)
+        self.gene_sets.noticed.connect(self.noticed)
         self._warming = QTimer(self, singleShot=True, interval=WARM_UP_MS)
         self._warming.timeout.connect(lambda: self._bridge.start(self.runs.prepare()))
         bridge.jobChanged.connect(self._on_job)
@@ -101,6 +104,9 @@ class AnalyzePanel(Panel):
 
     def open_data(self, data: str, samples: str = "") -> None:
         """Look at data: a file, a folder, an accession; a results folder is shown as results."""
+        if is_gene_sets(data):
+            self.gene_sets.add(data)
+            return
         if any((Path(data) / name).is_file() for name in ("manifest.json", COMPARISON_FILE, BATCH_FILE)):
             self.open_run(data)
             return
@@ -252,6 +258,7 @@ class AnalyzePanel(Panel):
 
     def _show_plan(self, plan: Plan) -> None:
         self.setup.show_plan(plan)
+        self.gene_sets.refresh()
         self._bridge.start(self._review())
 
     async def _review(self) -> None:

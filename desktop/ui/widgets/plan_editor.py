@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -20,8 +21,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.core.ports import IsolationWish
-from desktop.studios.omics.schema import AnalysisKind, Contrast, Plan, Reason, SampleTable
+from desktop.studios.omics.schema import AnalysisKind, Contrast, OwnGeneSets, Plan, Reason, SampleTable
 from desktop.ui import theme
+from desktop.ui.widgets.gene_sets_button import GeneSetsButton
 from desktop.ui.widgets.number_fields import AlphaField, FoldChangeField
 
 _KINDS: dict[AnalysisKind, str] = {
@@ -68,6 +70,11 @@ class PlanEditor(QWidget):
         self.n_heatmap = _number("Genes in the heatmap", 2, 2_000)
         self.keep = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.keep.setAccessibleName("Samples kept")
+        self.gene_sets = GeneSetsButton()
+        self.block = _combo("Samples correlated within")
+        self.block.setToolTip("Samples of one level count as correlated: for pairs of which some lack a partner")
+        self.robust = QCheckBox("robust prior")
+        self.robust.setToolTip("Let few genes that vary wildly not move the variance expected of the others")
         self.isolation = _combo("Isolation of the run")
         for wish, title in _ISOLATIONS.items():
             self.isolation.addItem(title, wish)
@@ -86,6 +93,10 @@ class PlanEditor(QWidget):
         genes = _line(*self._of_reads, QLabel("PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap)
         self._add("Genes", ("min_total_count", "genes"), genes)
         self._add("Samples", ("subset", "keep"), self.keep)
+        self._add("Gene sets", ("gene_sets",), self.gene_sets)
+        self._variance = self._add(
+            "Variance", ("block", "robust"), _line(QLabel("samples alike within"), self.block, self.robust)
+        )
         self._add("Isolation", ("isolation",), self.isolation)
         self._listen()
 
@@ -107,6 +118,10 @@ class PlanEditor(QWidget):
         self.n_top.setValue(plan.n_top_genes)
         self.n_heatmap.setValue(plan.n_heatmap_genes)
         self._fill_keep()
+        self.gene_sets.set_chosen(plan.gene_sets)
+        _refill(self.block, ["", *self._samples.factors], plan.block)
+        self.robust.setChecked(plan.robust)
+        self._form.setRowVisible(self._variance, plan.values in ("log_intensity", "linear_intensity"))
         self._show_reasons()
         self._is_filling = False
 
@@ -117,6 +132,19 @@ class PlanEditor(QWidget):
     def plan(self) -> Plan:
         """The plan as shown."""
         return self._plan
+
+    def add_gene_sets(self, added: OwnGeneSets) -> None:
+        """Test these as well, as if the person had chosen them."""
+        if added not in self._plan.gene_sets:
+            self._edit(("gene_sets",), gene_sets=[*self._plan.gene_sets, added])
+            self.gene_sets.set_chosen(self._plan.gene_sets)
+
+    def remove_gene_sets(self, name: str) -> None:
+        """Test those of this name no longer."""
+        left = [one for one in self._plan.gene_sets if one.name != name]
+        if left != self._plan.gene_sets:
+            self._edit(("gene_sets",), gene_sets=left)
+            self.gene_sets.set_chosen(left)
 
     def isolation_wish(self) -> IsolationWish:
         """The isolation asked for."""
@@ -135,6 +163,9 @@ class PlanEditor(QWidget):
         self.alpha.valueChanged.connect(lambda value: self._edit(("alpha",), alpha=value))
         self.lfc.valueChanged.connect(lambda value: self._edit(("lfc_threshold",), lfc_threshold=value))
         self.min_count.valueChanged.connect(lambda value: self._edit(("min_total_count",), min_total_count=value))
+        self.gene_sets.chosenChanged.connect(lambda chosen: self._edit(("gene_sets",), gene_sets=chosen))
+        self.block.currentIndexChanged.connect(lambda _at: self._edit(("block",), block=self.block.currentText()))
+        self.robust.toggled.connect(lambda on: self._edit(("robust",), robust=on))
         self.n_top.valueChanged.connect(lambda value: self._edit((), n_top_genes=value))
         self.n_heatmap.valueChanged.connect(lambda value: self._edit((), n_heatmap_genes=value))
 
@@ -228,7 +259,7 @@ class PlanEditor(QWidget):
         kept = "; ".join(f"{name}: {', '.join(levels) or 'none'}" for name, levels in self._plan.keep.items())
         self.keep.setText(kept if kept else "All samples")
 
-    def _add(self, title: str, about: tuple[str, ...], field: QWidget | QHBoxLayout) -> None:
+    def _add(self, title: str, about: tuple[str, ...], field: QWidget | QHBoxLayout) -> QVBoxLayout:
         why = QLabel(wordWrap=True)
         why.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         why.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -243,6 +274,7 @@ class PlanEditor(QWidget):
             column.addLayout(field)
         column.addWidget(why)
         self._form.addRow(title, column)
+        return column
 
     def _show_reasons(self) -> None:
         texts: dict[QLabel, list[str]] = {label: [] for label in self._why.values()}
