@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.engines import tiny_models
 
+settings.register_profile("benchtop", deadline=None)  # no test is about time: machines are busy
+settings.load_profile("benchtop")
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -119,6 +119,9 @@ def to_expression(table: Table) -> ExpressionTable:
     why = verdict.why
     if kind == "counts" and id_type == "probe":
         kind, why = "linear_intensity", "The rows are probes of an array: intensities in whole numbers, not reads."
+    no_genes = _no_genes(ids)
+    if no_genes:
+        kind, why = "not_expression", f"The rows are {no_genes}, not genes."
     ids = _report_ids(ids, id_type, table.name, cautions)
     written = [table.heading[column] or f"column {column + 1}" for column in columns]
     repeated = duplicated(written)
@@ -139,6 +142,17 @@ def to_expression(table: Table) -> ExpressionTable:
     return ExpressionTable(
         values, ids, symbols, readable_names(written), written, kind, id_type, why, cautions, lengths
     )
+
+
+def _no_genes(ids: Sequence[str]) -> str:
+    """What most rows are when their names say that they are no genes; "" otherwise."""
+    for what, pattern in (
+        ("regions of the genome", r"(chr)?[\dXYMTUn]{1,2}[\w.]*[:_.-]\d{2,}[:_.-]\d{2,}.*"),
+        ("methylation sites", r"c[gh]\d{7,8}(\..*|_.*)?|ch\.\d+\.\d+[FR]"),
+    ):
+        if sum(bool(re.fullmatch(pattern, one)) for one in ids[:2000]) > 0.5 * min(len(ids), 2000):
+            return what
+    return ""
 
 
 def _is_transposed(table: Table) -> bool:

@@ -42,6 +42,8 @@ def value_type(values: NDArray[Any]) -> Verdict:
         )
     sums = filled.sum(axis=0)
     whole = bool(np.all(filled == np.rint(filled)))
+    if low < 0 and _is_standardised(filled):
+        return Verdict("not_expression", "Every row has mean 0 and spread 1: z-scores, which have lost what is tested.")
     if low < 0:
         return Verdict(
             "log_intensity", f"There are negative values (down to {low:.4g}): log scale or centred, not reads."
@@ -52,6 +54,8 @@ def value_type(values: NDArray[Any]) -> Verdict:
         return Verdict("unknown", "More than half of the values are missing.")
     if np.all(np.abs(sums / _MILLION - 1) < 0.02):
         return Verdict("tpm", "Every column adds up to one million: TPM or CPM, not reads.")
+    if high <= 1:
+        return Verdict("not_expression", "Fractions from 0 to 1 (as of methylation or splicing), not expression.")
     zeros = float((filled == 0).mean())
     positive = filled[filled > 0]
     if high < 30 and filled.shape[0] >= 20:
@@ -112,6 +116,15 @@ def _is_same_everywhere(filled: NDArray[np.float64]) -> bool:
     if len(positive) < 0.9 * len(filled):
         return False
     return float(np.median(np.ptp(positive, axis=1) / positive.mean(axis=1))) < 0.05
+
+
+def _is_standardised(filled: NDArray[np.float64]) -> bool:
+    """Nearly all rows have mean 0 and standard deviation 1."""
+    if filled.shape[0] < 20 or filled.shape[1] < 4:
+        return False
+    centred = np.abs(filled.mean(axis=1)) < 0.01
+    spread = [np.abs(filled.std(axis=1, ddof=ddof) - 1) < 0.02 for ddof in (0, 1)]
+    return bool(centred.mean() > 0.95 and max(float(one.mean()) for one in spread) > 0.9)
 
 
 def _is_floored(filled: NDArray[np.float64]) -> bool:

@@ -193,6 +193,37 @@ def test_lengths_as_tximport_gives_them_are_not_counts(tmp_path: Path) -> None:
         inspect_data(tmp_path / "y")
 
 
+def z_scores() -> np.ndarray:
+    logs = np.log2(COUNTS + np.random.default_rng(1).uniform(0.5, 1.5, COUNTS.shape))
+    return (logs - logs.mean(axis=1, keepdims=True)) / logs.std(axis=1, ddof=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("ids", "values"),
+    [
+        pytest.param(GENES, z_scores(), id="z-scores"),
+        pytest.param(GENES, np.random.default_rng(0).beta(2, 5, (400, 6)), id="fractions"),
+        pytest.param(
+            [f"cg{k:08d}" for k in range(400)], np.random.default_rng(0).normal(0, 3, (400, 6)), id="methylation"
+        ),
+        pytest.param([f"chr{k % 22 + 1}:{k * 1000 + 100}-{k * 1000 + 600}" for k in range(400)], COUNTS, id="peaks"),
+        pytest.param([f"chrX_{k * 1000 + 100}_{k * 1000 + 600}" for k in range(400)], COUNTS, id="peaks, underscores"),
+    ],
+)
+def test_what_is_no_expression_of_genes_is_not_analysed(tmp_path: Path, ids: list[str], values: np.ndarray) -> None:
+    write(tmp_path / "x" / "a.csv", table_text(ids, NAMES, values, sep=","))
+    with pytest.raises(NothingAnalysableError):
+        inspect_data(tmp_path / "x")
+    found = inspect_data(write(tmp_path / "b.csv", table_text(ids, NAMES, values, sep=",")))
+    assert found.value_type == "not_expression"
+
+
+def test_centred_log_ratios_stay_what_they_are(tmp_path: Path) -> None:
+    logs = np.log2(COUNTS + 1.0)
+    text = table_text([f"{k}_at" for k in range(400)], NAMES, logs - logs.mean(axis=1, keepdims=True), sep=",")
+    assert inspect_data(write(tmp_path / "a.csv", text)).value_type == "log_intensity"
+
+
 # ---- shapes ------------------------------------------------------------------------------------------------------------
 
 
