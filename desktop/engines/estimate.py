@@ -9,6 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CHUNK_TOKENS = 512  # tokens of a prompt that both runtimes evaluate at once
+KEPT_PROMPT_BYTES = 512 * 1024**2  # of the copy llama.cpp's state is kept in for the next prompt that begins alike
+_MLX_STEP_TOKENS = 256
+_MLX_ACTIVATIONS = 7.6  # numbers in flight and in the buffer pool, for each of a token's hidden and intermediate ones
+_GGUF_ACTIVATIONS = 1.85
+_GGUF_FIXED_BYTES = 14 * 1024**2  # the runtime itself
+_GGUF_TOKEN_BYTES = 128  # a token of the vocabulary, its text and one row of logits
 KV_BYTES_PER_NUMBER = {16: 2.0, 8: 1.0625, 4: 0.5625}  # 8 and 4 bit: groups of 64 with a scale and a bias
 
 
@@ -52,21 +58,16 @@ def kv_bytes(shape: Shape, context_tokens: int, kv_bits: int = 16) -> int:
 def need(
     shape: Shape, weights_bytes: int, context_tokens: int, *, kv_bits: int = 16, has_kv_upfront: bool = False
 ) -> Need:
-    """What a load with this context takes.
+    """What a load with this context takes at its highest.
 
-    has_kv_upfront  llama.cpp takes the cache and its compute buffer at the load, MLX as the context fills
+    has_kv_upfront  llama.cpp takes the cache at the load, MLX in steps of 256 tokens as the context fills
+    The factors are fitted to `benchmarks.model_memory`: processor builds on Linux. Metal may differ; there the first
+    measured load corrects the estimate.
     """
-    reserve = _gguf_reserve_bytes(shape) if has_kv_upfront else _mlx_reserve_bytes(shape)
-    return Need(weights_bytes, kv_bytes(shape, context_tokens, kv_bits), reserve, has_kv_upfront)
-
-
-def _mlx_reserve_bytes(shape: Shape) -> int:
-    """Activations of one part of a prompt, and what the buffer pool keeps of them."""
-    per_token = 4 * shape.hidden + 3 * shape.intermediate
-    return CHUNK_TOKENS * per_token * shape.number_bytes + 2 * shape.vocabulary * 4
-
-
-def _gguf_reserve_bytes(shape: Shape) -> int:
-    """llama.cpp's compute buffer: the larger of the logits and the activations of one part of a prompt, in float32."""
-    per_token = max(shape.vocabulary, 4 * shape.hidden + 3 * shape.intermediate)
-    return CHUNK_TOKENS * per_token * 4
+    activations = CHUNK_TOKENS * (shape.hidden + shape.intermediate)
+    if has_kv_upfront:
+        cache = kv_bytes(shape, context_tokens, kv_bits)
+        reserve = _GGUF_FIXED_BYTES + int(_GGUF_ACTIVATIONS * activations * 4) + _GGUF_TOKEN_BYTES * shape.vocabulary
+        return Need(weights_bytes, cache, reserve + min(cache, KEPT_PROMPT_BYTES), has_kv_upfront=True)
+    cache = kv_bytes(shape, -(-context_tokens // _MLX_STEP_TOKENS) * _MLX_STEP_TOKENS, kv_bits)
+    return Need(weights_bytes, cache, int(_MLX_ACTIVATIONS * activations * shape.number_bytes))

@@ -165,6 +165,7 @@ class FakeEngine:
     living: list[FakeModel] = field(default_factory=list)
     loading: list[ModelFiles] = field(default_factory=list)
     loads: list[ModelFiles] = field(default_factory=list)
+    ran_out: set[str] = field(default_factory=set)
 
     def is_available(self) -> bool:
         return True
@@ -184,6 +185,8 @@ class FakeEngine:
             await self.clock.sleep(self.load_s)
             outcome = self.outcomes[files.id].pop(0) if self.outcomes.get(files.id) else None
             if outcome is not None:
+                if isinstance(outcome, OutOfMemoryError):
+                    self.ran_out.add(files.id)
                 raise outcome
             model = FakeModel(self, files, self.sizes[files.id])
             self.living.append(model)

@@ -29,7 +29,6 @@ class Trace:
         self.counts: Counter[str] = Counter()
         self._users: dict[asyncio.Task[None], asyncio.Event] = {}
         self._held: list[FakeModel] = []
-        self._failing: set[str] = set()
         self._faults: list[BaseException] = []
 
     async def run(self, n_steps: int) -> None:
@@ -50,7 +49,7 @@ class Trace:
         for step in choices:
             await step()
             self.counts[step.__name__] += 1
-            await settle(2)
+            await settle(6)
             self._check()
         await self._finish()
 
@@ -138,11 +137,9 @@ class Trace:
     def _check_load(self, files: ModelFiles) -> None:
         """Called by the engine as a load begins: by then the room is there."""
         rig = self.rig
-        is_second_try = files.id in self._failing  # it has its room already, whatever other programs took since
-        self._failing.discard(files.id)
-        if rig.engine.outcomes.get(files.id):
-            self._failing.add(files.id)
-        elif not is_second_try:
+        if files.id in rig.engine.ran_out:  # a second try has its room already, whatever other programs took since
+            rig.engine.ran_out.discard(files.id)
+        else:
             used = rig.machine.others + rig.engine.bytes + rig.engine.sizes[files.id]
             self.counts["loads"] += 1
             assert used < 0.85 * rig.machine.total, f"{files.id} begins with {used / GIB:.1f} GiB in use"
