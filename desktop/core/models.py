@@ -154,8 +154,17 @@ class ModelRoom(Models, Protocol):
     async def aclose(self) -> None:
         """Unload everything."""
 
+    async def load(self, model_id: str) -> None:
+        """Load a local model ahead of its use. Raises NoModelError and what a load can raise."""
+
+    async def unload(self, model_id: str) -> int:
+        """Unload a local model and wait for its memory, in bytes. Raises ModelInUseError."""
+
+    def pin(self, model_id: str, *, is_pinned: bool) -> None:
+        """Keep a local model once it is loaded, or no longer. Raises PinRefusedError."""
+
     def status(self) -> dict[str, Any]:
-        """Models with states and figures, flags, counters, the latest decisions: JSON values. Any thread."""
+        """Models with states and figures, memory, flags, counters, the latest decisions: JSON values."""
 
     def to_prometheus(self) -> str:
-        """The figures in Prometheus' text format. Any thread."""
+        """The figures in Prometheus' text format."""

@@ -154,6 +154,18 @@ class Fleet(Protocol):
         Entering raises BudgetExceededError, BadModelError, EngineMissingError, EngineLostError or OutOfMemoryError.
         """
 
+    async def load(self, model_id: str) -> None:
+        """Load ahead of use; it goes when idle like any other."""
+
+    async def unload(self, model_id: str) -> int:
+        """Unload and wait for the memory; the bytes it was charged. Raises ModelInUseError."""
+
+    def pin(self, model_id: str, *, is_pinned: bool) -> None:
+        """Keep it once it is loaded, or no longer. Raises PinRefusedError."""
+
+    def memory(self) -> dict[str, Any]:
+        """The budget now, as JSON values (see `slots.MemoryStatus`); unlimited is None."""
+
     async def run(self) -> None:
         """Look after idle times and memory pressure until cancelled."""
 

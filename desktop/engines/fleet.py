@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from desktop.core.models import EngineName
 from desktop.engines.engine import Engine, FleetModel, LoadedModel
 from desktop.engines.installed import Installed, KnownModel
 from desktop.engines.memory import MemoryBudget
-from desktop.engines.slots import MemoryStatus
 
 _LEAST_FIXED_TOKENS = 16_384  # a context longer than a tier's default comes in steps, so that loads can be shared
 
@@ -66,18 +68,29 @@ class LocalFleet:
         """See the port."""
         await self._budget.aclose()
 
-    def memory(self) -> MemoryStatus:
-        """The budget now, for those who show it."""
-        return self._budget.status()
-
     async def load(self, model_id: str) -> None:
-        """Load ahead of use; it goes when idle like any other."""
+        """See the port."""
         async with self.lease(model_id, context_tokens=0):
             pass
 
     async def unload(self, model_id: str) -> int:
-        """Unload and wait for the memory; the bytes it was charged. Raises ModelInUseError."""
+        """See the port."""
         return await self._budget.unload(model_id)
+
+    def pin(self, model_id: str, *, is_pinned: bool) -> None:
+        """See the port."""
+        wanted = self._installed.wanted(model_id)
+        if is_pinned:
+            self._budget.pin(wanted)
+        else:
+            self._budget.unpin(wanted)
+
+    def memory(self) -> dict[str, Any]:
+        """See the port."""
+        status = asdict(self._budget.status())
+        for slot in status["slots"]:
+            slot["idle_limit_s"] = slot["idle_limit_s"] if math.isfinite(slot["idle_limit_s"]) else None
+        return status | {"slots": list(status["slots"])}
 
     def _on_disk(self) -> list[KnownModel]:
         folder = self._installed.folder

@@ -127,11 +127,24 @@ class Gateway:
         """See `desktop.core.models.ModelRoom.aclose`."""
         await self.roster.aclose()
 
+    async def load(self, model_id: str) -> None:
+        """See `desktop.core.models.ModelRoom.load`."""
+        await self.roster.fleet_of(model_id).load(model_id)
+
+    async def unload(self, model_id: str) -> int:
+        """See `desktop.core.models.ModelRoom.unload`."""
+        return await self.roster.fleet_of(model_id).unload(model_id)
+
+    def pin(self, model_id: str, *, is_pinned: bool) -> None:
+        """See `desktop.core.models.ModelRoom.pin`."""
+        self.roster.fleet_of(model_id).pin(model_id, is_pinned=is_pinned)
+
     def status(self) -> dict[str, Any]:
         """See `desktop.core.models.ModelRoom.status`."""
         figures = {one.model: asdict(one) for one in self.metrics.figures()}
         return {
             "models": [to_row(one, figures.get(one.backend.id)) for one in self.roster.everyone()],
+            "memory": self.roster.memory(),
             "flags": {name: flag.model_dump() for name, flag in self.flags.all().items()},
             "flags_fault": str(self.flags.fault) if self.flags.fault else None,
             "counters": dict(self.metrics.counters),

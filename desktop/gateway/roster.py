@@ -17,6 +17,7 @@ from desktop.engines.patience import Patience
 from desktop.engines.remote.server import Departures, ModelServer
 from desktop.gateway.backend import Backend, Lease, remote_lease
 from desktop.gateway.config import ModelsSettings, ServerSettings, ServersSettings
+from desktop.gateway.errors import NoModelError
 from desktop.gateway.metrics import Metrics
 
 _LOAD_COSTS = 4.0  # a load counts as much as this many requests waiting for each turn
@@ -100,6 +101,19 @@ class Roster:
         """All of them, those that embed included, for lists of models."""
         embedding = self.embedding()
         return [*self._all(is_private=False), *((embedding,) if embedding else ())]
+
+    def fleet_of(self, model_id: str) -> Fleet:
+        """The fleet that has a local model. Raises NoModelError."""
+        if self._fleet is None or all(model.id != model_id for model in self._fleet.status()):
+            raise NoModelError(
+                f"There is no model {model_id[:80]!r} on this machine.",
+                hint="benchtop models list shows them.",
+            )
+        return self._fleet
+
+    def memory(self) -> dict[str, Any]:
+        """What local models hold, as JSON values; empty without a fleet."""
+        return self._fleet.memory() if self._fleet else {}
 
     def tier_of(self, model_id: str) -> Tier | None:
         """The tier a model answers in; None for an unknown one."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 import openai
+import psutil
 import pytest
 
+from desktop.core.paths import Paths
 from tests.e2e.command import Command
+from tests.stand_ins.model_server import standing_in
 
 SCHEMA = {
     "type": "object",
@@ -93,3 +98,37 @@ def test_the_local_api_serves_it_until_it_is_stopped(with_model: Command) -> Non
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
+
+
+def test_a_prompt_goes_to_a_server_only_when_all_agree_and_is_in_the_trail(tmp_path: Path) -> None:
+    with standing_in(token="s3cret") as server:
+        known = f"[{{id: gpu-box, url: '{server.base}', model: m-1}}]"
+        command = Command(tmp_path, {"BENCHTOP_SERVERS__KNOWN": known})
+        asked = ("generate", "hello", "--json")
+        assert command(*asked).error["code"] == "models.none"
+        assert command(*asked, "--may-leave").error["code"] == "models.none"
+        command.environ["BENCHTOP_NET__ALLOWED"] = "[gpu-box]"
+        assert command(*asked).error["code"] == "models.none"  # private, as everything is without --may-leave
+        assert server.asked == []
+        refused = command(*asked, "--may-leave")
+        assert refused.error["code"] == "engines.not_authorised"
+        assert "keychain" in refused.error["hint"]
+        server.token = ""
+        answer = command(*asked, "--may-leave").json
+        assert (answer["text"], answer["engine"]) == ("You said hello", "openai")
+    with contextlib.closing(sqlite3.connect(Paths(command.home).store)) as store:
+        rows = [what for (what,) in store.execute("SELECT what FROM audit WHERE by = 'rule:net_consent' ORDER BY seq")]
+    assert rows == [f"asked gpu-box: POST {server.base}/v1/chat/completions"] * 2
+
+
+def test_stopping_leaves_no_model_behind(with_model: Command) -> None:
+    process = with_model.start("generate", "Write for ever.", "--max-tokens", "3900", "--temperature", "1")
+    assert process.stdout is not None
+    assert process.stdout.read(1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive

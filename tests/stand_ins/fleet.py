@@ -142,6 +142,20 @@ class PretendFleet:
         finally:
             self.leases[model_id] -= 1
 
+    async def load(self, model_id: str) -> None:
+        async with self.lease(model_id, context_tokens=0):
+            pass
+
+    async def unload(self, model_id: str) -> int:
+        self._known[model_id] = replace(self._known[model_id], is_loaded=False)
+        return 0
+
+    def pin(self, model_id: str, *, is_pinned: bool) -> None:
+        """Nothing to hold on to."""
+
+    def memory(self) -> dict[str, Any]:
+        return {"slots": []}
+
     async def run(self) -> None:
         """Nothing to look after."""
 

@@ -486,6 +486,30 @@ def test_figures_and_decisions_are_kept(run: Callable[..., Any]) -> None:
     run(work)
 
 
+def test_the_state_of_everything_is_json_and_models_are_loaded_by_name(run: Callable[..., Any]) -> None:
+    async def work(house: House) -> None:
+        await house.gateway.generate(prompt())
+        status = json.loads(json.dumps(house.gateway.status(), allow_nan=False))
+        row = next(row for row in status["models"] if row["id"] == "small")
+        assert (row["tier"], row["is_loaded"], row["breaker"], row["figures"]["requests"]) == (
+            "small",
+            True,
+            "closed",
+            1,
+        )
+        assert status["decisions"][-1]["answered_by"] == "small"
+        assert set(status["flags"]) == {"answer_cache", "batching", "escalation"}
+        await house.gateway.unload("small")
+        assert not house.fleet.status()[0].is_loaded
+        await house.gateway.load("small")
+        assert house.fleet.status()[0].is_loaded
+        for name in ("nobody", "far"):
+            with pytest.raises(NoModelError):
+                await house.gateway.load(name)
+
+    run(work)
+
+
 def test_embeddings_come_from_the_embedding_model(tmp_path: Path) -> None:
     async def work() -> None:
         house = make_house(tmp_path)
