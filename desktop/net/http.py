@@ -73,7 +73,8 @@ class HttpNet:
         self._settings, self._secrets, self._clock, self._on_departure = settings, secrets, clock, on_departure
         self._keys: dict[str, str | None] = {}
         self._limiters = {
-            key: Limiter(functools.partial(self._per_s, place), clock) for key, place in DESTINATIONS.items()
+            key: Limiter(functools.partial(self._per_s, place), clock, cache.folder / "limits" / key)
+            for key, place in DESTINATIONS.items()
         }
 
     def is_allowed(self, destination: str) -> bool:

@@ -58,7 +58,7 @@ def test_a_plan_is_kept_and_used_again(
         asked.setTextValue("Strict")
         asked.accept()
         await until(lambda: templates.list_templates(workbench.store), "the template")
-        assert "Strict" in frame.banner.notice.text
+        await until(lambda: "Strict" in frame.banner.notice.text, "the notice")
         panel.setup.question.clear()
         panel.open_data(str(data[0]), str(data[1]))
         await until(lambda: panel._inspection is not None, "the data")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -46,6 +48,36 @@ def test_no_second_holds_more_starts_than_allowed(per_s: float, waits: list[floa
     assert starts == sorted(starts)
     for begin in starts:
         assert sum(begin <= start <= begin + 1.0 for start in starts) <= per_s
+
+
+def test_processes_share_one_limit(tmp_path: Path) -> None:
+    clock, line = HandClock(), tmp_path / "limits" / "ncbi"
+    window, command = Limiter(lambda: 3, clock, line), Limiter(lambda: 3, clock, line)
+    waits = [one.reserve() for one in (window, command, command, window, window)]
+    assert waits == pytest.approx([0, 0.34, 0.68, 1.02, 1.36], abs=1e-5)
+    window.hold(5)
+    assert command.reserve() == pytest.approx(5, abs=1e-5)
+
+
+@pytest.mark.parametrize("content", ["", "x", "nan", "1e300", "inf", "123456789"])
+def test_a_line_that_says_nonsense_holds_nobody_up(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ncbi").write_text(content)
+    limiter = Limiter(lambda: 3, HandClock(), tmp_path / "ncbi")
+    assert limiter.reserve() == 0
+    assert limiter.reserve() == pytest.approx(0.34, abs=1e-5)
+
+
+def test_where_the_line_cannot_be_kept_a_process_keeps_the_limit_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    limiter = Limiter(lambda: 3, HandClock(), tmp_path / "file" / "ncbi")
+    assert [limiter.reserve() for _ in range(2)] == pytest.approx([0, 0.34])
+
+
+def test_a_process_that_holds_the_line_for_long_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "ncbi"
+    with path.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert Limiter(lambda: 3, HandClock(), path).reserve() == 0
 
 
 def test_a_pause_the_server_asked_for_holds_everybody() -> None:
