@@ -93,7 +93,7 @@ def test_no_gene_is_left_because_a_sample_is_nearly_empty(
     assert job.error.code == "omics.no_common_genes"
     (offer,) = json.loads(job.error.details["offers"])
     assert offer["code"] == "drop_empty_samples"
-    assert offer["params"]["plan"]["keep"] == {"sample": ["c1", "c2", "t1", "t2", "t3"]}
+    assert (offer["what"], offer["after"]) == ("Leave out c3.", "5 samples")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ _STEP = re.compile(r"\[step ([1-9]\d?)/([1-9]\d?)\] ([A-Za-z][A-Za-z ,'-]{0,59})
 _ERROR = re.compile(r"(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Exit|Interrupt|Genes|NotFound))(?:: (.*))?")
 _PLACE = re.compile(r'File "[^"]*\banalysis\.py", line (\d{1,6})\b')
 _QUOTED = re.compile(r"'([^']{1,200})'|\"([^\"]{1,200})\"")
+_MOST_COLUMNS = 500  # told in an error
 _HINT = "The log in Details says more; check the data and the plan, then run it again."
 _KNOWN = (  # (reason, error, what its words must hold, sentence, hint); {0} is what the error said, {1} the name in it
     ("missing_package", "ModuleNotFoundError", "", "The sandbox lacks a package the script needs: {0}.",
@@ -114,7 +115,7 @@ def failure(
         reason=found.reason,
         name=found.name,
         line=found.line,
-        columns={name: list(header) for name, header in (columns or {}).items()},
+        columns={name: list(header[:_MOST_COLUMNS]) for name, header in (columns or {}).items()},
     )
 
 

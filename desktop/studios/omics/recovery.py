@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from desktop.core.errors import AppError, InputError, RunFailedError
 from desktop.core.ports import JobContext, Limits, Origin
@@ -99,14 +99,19 @@ async def _changed(ctx: JobContext, attempt: Attempt[P], repair: Repair, error: 
 
 async def _give_up(ctx: JobContext, attempt: Attempt[P], error: AppError, offers: list[Repair]) -> None:
     """Say in the error and in the kept record what was tried, and what could be tried with a yes."""
-    made = [repair.model_dump(mode="json") for repair in attempt.repairs]
+    made = [_told(repair) for repair in attempt.repairs]
     if made:
         error.facts["repairs"] = made
         error.hint = f"{error.hint} Tried before: {' '.join(one.what for one in attempt.repairs)}"
     if offers:
-        error.facts["offers"] = [repair.model_dump(mode="json") for repair in offers]
+        error.facts["offers"] = [_told(repair) for repair in offers]
     if record := error.facts.get("record"):
         await ctx.io(add_diagnosis, Path(str(record)), error, made)
+
+
+def _told(repair: Repair) -> dict[str, Any]:
+    """A repair as told to a person: without what it sets, which may be a whole script."""
+    return repair.model_dump(mode="json", exclude={"params", "limits"})
 
 
 def _is_limit_chosen(ctx: JobContext) -> bool:

@@ -147,7 +147,7 @@ class ResultsView(QWidget):
 
     def show_tab(self, name: str) -> None:
         """Bring a tab to the front."""
-        if name in TABS and self.tabs.count():
+        if name in TABS and self.tabs.count() and self.tabs.isTabVisible(TABS.index(name)):
             self.tabs.setCurrentIndex(TABS.index(name))
 
     def page(self, name: str) -> QWidget | None:
