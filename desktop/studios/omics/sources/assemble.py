@@ -125,10 +125,13 @@ def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
         if twin != name:
             text = f"{twin} and {name} have exactly the same counts: one sample stands twice. Leave one of them out."
             cautions.append(Caution(code="omics.identical_samples", text=text, blocks=True))
-    if not cautions and _is_scaled(values):
+    gaps = {name: gap for at, name in enumerate(samples.samples) if (gap := _gap(values[:, at])) is not None}
+    if gaps and not cautions:
+        name, gap = next(iter(gaps.items()))
         text = (
-            "Every sample has the same size factor to within 2 %: these are counts already normalised and then "
-            "rounded, not plain reads. Give the raw counts, or confirm that they are."
+            f"No gene of {name} has exactly {gap} reads, while many have one more or one less, and so in {len(gaps)} "
+            "sample(s): these are counts that were scaled and then rounded, not plain reads. Give the raw counts, or "
+            "confirm that they are."
         )
         cautions.append(Caution(code="omics.already_normalised", text=text, blocks=True))
     totals = values.sum(axis=0)
@@ -141,14 +144,10 @@ def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
     return cautions
 
 
-def _is_scaled(values: NDArray[Any]) -> bool:
-    """All samples have one size factor (median of ratios), as no sequencer gives them but normalising does. (G, S)."""
-    seen = values[(values >= 20).all(axis=1)]  # rounding blurs small counts
-    if values.shape[1] < 4 or len(seen) < 200:
-        return False
-    logged = np.log(seen.astype(np.float64))
-    factors = np.median(logged - logged.mean(axis=1, keepdims=True), axis=0)
-    return bool(np.abs(factors).max() < (0.01 if values.shape[1] < 6 else 0.02))
+def _gap(values: NDArray[Any]) -> int | None:
+    """A small number that no gene has although both its neighbours are common: what scaling up and rounding leaves."""
+    often = np.bincount(values[values <= 41].astype(np.int64), minlength=42)
+    return next((at for at in range(2, 41) if often[at] == 0 and min(often[at - 1], often[at + 1]) >= 30), None)
 
 
 def _say_swaps(table: ExpressionTable, samples: SampleTable) -> list[Caution]:

@@ -167,6 +167,10 @@ def test_normalised_counts_rounded_to_whole_numbers_ask(tmp_path: Path) -> None:
     assert blocking(found) == ["omics.already_normalised"]
     raw = inspect_data(write(tmp_path / "b.csv", table_text(genes, NAMES, counts, sep=",")))
     assert blocking(raw) == []
+    level = np.random.default_rng(3).lognormal(3.5, 2.0, (4000, 1))
+    same_depth = np.random.default_rng(4).poisson(level * np.random.default_rng(5).lognormal(0, 0.3, (4000, 6)))
+    even = inspect_data(write(tmp_path / "c.csv", table_text(genes, NAMES, same_depth, sep=",")))
+    assert blocking(even) == []
 
 
 def test_rounded_log_values_are_not_counts(tmp_path: Path) -> None:
