@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def test_a_run_becomes_a_template_that_runs_elsewhere(tmp_path: Path) -> None:
     assert [one["run_id"] for one in again] == [run["run_id"]]
     assert "the same comparison: treatment: drug vs vehicle" in again[0]["why"]
 
+    copied = command("export", run["run_id"], "--out", "copy.zip", "--json").json
+    assert copied["path"] == str(tmp_path / "copy.zip")
+    with zipfile.ZipFile(tmp_path / "copy.zip") as archive:
+        assert {"copy/analysis.py", "copy/results.csv", "copy/README.txt"} <= set(archive.namelist())
+        assert not [name for name in archive.namelist() if str(tmp_path).encode() in archive.read(name)]
     assert command("templates", "save", run["run_id"], "Two groups", "--json").json["state"] == "kept"
     done = command("templates", "apply", "two groups", second, "--out", "out", "--yes", "--json").json
     assert done["plan"]["contrast"]["factor"] == "dex"
