@@ -80,7 +80,8 @@ def dense_cells(table: ExpressionTable, name: str) -> CellMatrix | None:
     if n_cells < 50 or table.value_type not in ("counts", "expected_counts", "fpkm", "log_intensity", "tpm"):
         return None
     parts = [_BARCODE.split(column, maxsplit=1) for column in table.columns]
-    if sum(len(part) > 1 for part in parts) < 0.8 * n_cells:
+    is_named = sum(len(part) > 1 for part in parts) >= 0.8 * n_cells
+    if not is_named:
         totals = table.values.sum(axis=0)
         is_sparse = n_cells >= 100 and float((table.values == 0).mean()) >= 0.6 and float(np.median(totals)) < 50_000
         if not (is_sparse and table.value_type == "counts"):
@@ -104,6 +105,12 @@ def dense_cells(table: ExpressionTable, name: str) -> CellMatrix | None:
 
     matrix = CellMatrix(name, Genes(table.gene_ids, table.gene_symbols), list(table.columns), labels, blocks, name)
     matrix.why = "Its columns are single cells."
+    if not is_named:
+        text = (
+            f"The {n_cells:,} columns of {name} have few reads and are mostly zeros, so they are taken for cells "
+            "and added up by the names before their numbers. If each is a sample of its own, this is wrong."
+        )
+        matrix.cautions.append(Caution(code="omics.columns_are_cells", text=text, blocks=True))
     if not labels and len({match.group(1) for one in table.columns if (match := _GEM.search(one))}) < 2:
         raise NothingAnalysableError(
             f"The {n_cells:,} columns of {name} are single cells, and their names do not tell samples.",

@@ -147,6 +147,7 @@ def test_cells_as_columns_become_the_samples_in_their_names(tmp_path: Path, shap
     assert found.samples.samples == samples
     np.testing.assert_array_equal(load_matrix(found).values[1], CELLS[:, 1::6].sum(axis=1))
     assert "cells are no replicates" in said(found)
+    assert blocking(found) == (["omics.columns_are_cells"] if "number" in shape else [])
 
 
 def test_many_bulk_samples_stay_samples(tmp_path: Path) -> None:
