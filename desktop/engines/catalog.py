@@ -7,6 +7,7 @@ and where, is `installed`'s.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,8 +101,15 @@ class CatalogEntry(BaseModel):
         """What a load takes; nothing for a model on a server."""
         if self.shape is None:
             return Need(0)
-        upfront = self.engine == "gguf"
-        return need(self.shape.to_shape(), self.bytes, context_tokens, kv_bits=kv_bits, has_kv_upfront=upfront)
+        is_gguf = self.engine == "gguf"
+        return need(
+            self.shape.to_shape(),
+            self.bytes,
+            context_tokens,
+            kv_bits=kv_bits,
+            has_kv_upfront=is_gguf,
+            is_repacked=is_gguf and self.bits == 4 and sys.platform != "darwin",
+        )
 
 
 class _CatalogFile(BaseModel):

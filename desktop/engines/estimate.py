@@ -56,17 +56,25 @@ def kv_bytes(shape: Shape, context_tokens: int, kv_bits: int = 16) -> int:
 
 
 def need(
-    shape: Shape, weights_bytes: int, context_tokens: int, *, kv_bits: int = 16, has_kv_upfront: bool = False
+    shape: Shape,
+    weights_bytes: int,
+    context_tokens: int,
+    *,
+    kv_bits: int = 16,
+    has_kv_upfront: bool = False,
+    is_repacked: bool = False,
 ) -> Need:
     """What a load with this context takes at its highest.
 
     has_kv_upfront  llama.cpp takes the cache at the load, MLX in steps of 256 tokens as the context fills
+    is_repacked     llama.cpp on a processor keeps a second, rearranged copy of 4-bit weights
     The factors are fitted to `benchmarks.model_memory`: processor builds on Linux. Metal may differ; there the first
     measured load corrects the estimate.
     """
     activations = CHUNK_TOKENS * (shape.hidden + shape.intermediate)
     if has_kv_upfront:
         cache = kv_bytes(shape, context_tokens, kv_bits)
+        weights_bytes *= 2 if is_repacked else 1
         reserve = _GGUF_FIXED_BYTES + int(_GGUF_ACTIVATIONS * activations * 4) + _GGUF_TOKEN_BYTES * shape.vocabulary
         return Need(weights_bytes, cache, reserve + min(cache, KEPT_PROMPT_BYTES), has_kv_upfront=True)
     cache = kv_bytes(shape, -(-context_tokens // _MLX_STEP_TOKENS) * _MLX_STEP_TOKENS, kv_bits)

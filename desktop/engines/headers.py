@@ -244,8 +244,10 @@ class _Gguf:
             raise _bad(
                 self._path, f"it has {self._size} bytes and should have {end}: the download or copy is incomplete"
             )
-        largest = max(tensors, key=lambda one: one[1])
-        return table, self._size - begin, largest[2]
+        by_bits: dict[int, int] = {}
+        for _, size, bits in tensors:
+            by_bits[bits] = by_bits.get(bits, 0) + size
+        return table, self._size - begin, max(by_bits, key=lambda bits: by_bits[bits])
 
     def _tensor(self) -> tuple[int, int, int]:
         """(offset, bytes, bits a number)."""

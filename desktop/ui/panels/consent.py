@@ -9,7 +9,7 @@ from desktop.ui.bridge import Bridge
 from desktop.ui.widgets.sheet import ask_choice
 
 CONSENT_NEEDED = "net.consent_needed"
-_NAMES = {"ncbi": "NCBI"}
+_NAMES = {"ncbi": "NCBI", "huggingface": "Hugging Face"}
 _ONCE, _ALWAYS = "Fetch Once", "Always Allow"
 
 

@@ -24,7 +24,9 @@ class Trace:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.rig = Rig(folder, dict(SIZES), medium_idle_min=self.chance.choice([0, 1, 5, -1]))
+        cap_gib = self.chance.choice([0, 8])
+        self.limit_bytes = (cap_gib or 12) * GIB  # three quarters of 16 GiB when nobody set less
+        self.rig = Rig(folder, dict(SIZES), medium_idle_min=self.chance.choice([0, 1, 5, -1]), budget_gib=cap_gib)
         self.rig.engine.on_load = self._check_load
         self.counts: Counter[str] = Counter()
         self._users: dict[asyncio.Task[None], asyncio.Event] = {}
@@ -147,9 +149,8 @@ class Trace:
     def _check(self) -> None:
         rig = self.rig
         assert not self._faults, self._faults
-        limit = rig.budget.status().limit_bytes
-        assert rig.engine.bytes <= limit, f"{rig.engine.bytes / GIB:.1f} GiB held"
-        assert rig.charged_gib <= limit / GIB
+        assert rig.engine.bytes <= self.limit_bytes, f"{rig.engine.bytes / GIB:.1f} GiB held"
+        assert rig.budget.status().charged_bytes <= self.limit_bytes
         for model in self._held:
             assert not model.is_closed or model.is_dead, f"{model.id} was unloaded while in use"
 
