@@ -50,4 +50,4 @@ clean:
 	rm -rf $(VENV) build dist demo
 
 constraints:  # after a change of dependencies: pins every package for macOS and Linux, with hashes, naming no host
-	uv pip compile pyproject.toml --extra dev --extra mlx --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet --output-file constraints.txt
+	uv pip compile pyproject.toml --extra dev --extra mlx --extra coreml --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet --output-file constraints.txt

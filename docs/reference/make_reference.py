@@ -24,6 +24,7 @@ from desktop.core.jobs import resolve
 from desktop.studios import machine, studios
 from desktop.workers.workbench import settings_sections
 
+_IN_MODEL_PROCESSES = tuple(f"desktop.engines.{name}" for name in ("mlx", "gguf", "coreml", "constraint"))
 FOLDER = Path(__file__).resolve().parent
 MADE = "Made from the code by `python docs/reference/make_reference.py`; do not edit.\n"
 
@@ -119,7 +120,7 @@ def _jobs() -> str:
 
 def _errors() -> str:
     for module in pkgutil.walk_packages(desktop.__path__, "desktop."):
-        if not module.name.startswith(("desktop.ui", "desktop.__main__")):
+        if not module.name.startswith(("desktop.ui", "desktop.__main__", *_IN_MODEL_PROCESSES)):
             try:
                 importlib.import_module(module.name)
             except ModuleNotFoundError as missing:  # of an extra; what it may raise is told in a module without it
