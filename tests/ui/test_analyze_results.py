@@ -127,6 +127,9 @@ def test_every_tab_is_built_when_it_is_looked_at(qtbot: QtBot, view: ResultsView
     assert view.page("QC") is None
     for name in TABS:
         view.show_tab(name)
+        if name == "Files":  # only scripts of one's own have them
+            assert view.current_tab() != "Files"
+            continue
         page = view.page(name)
         assert page is not None
         if isinstance(page, QualityTab):
