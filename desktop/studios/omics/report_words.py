@@ -40,7 +40,7 @@ FIGURES = {
     "heatmap": (
         "Heatmap",
         (
-            "Genes by samples, both clustered; colours are z-scores of transformed values, blue below and red "
+            "Genes by samples, both clustered; colours are z-scores of transformed values, blue below and orange "
             "above the gene's own mean."
         ),
     ),

@@ -20,7 +20,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -32,6 +32,7 @@ Matrix = NDArray[np.float64]
 
 INK, GREY, PALE = "#222222", "#9a9a9a", "#c8c8c8"
 UP, DOWN = "#D55E00", "#0072B2"
+UP_AND_DOWN = LinearSegmentedColormap.from_list("up_and_down", [DOWN, "#f7f7f7", UP])
 GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LABEL_RADII = (3, 10, 18, 30, 42, 56, 72)  # points between a dot and its label, tried in turn
@@ -299,7 +300,7 @@ def draw_heatmap(
 ) -> Figure:
     """Genes (rows) by samples (columns) in clustered order, z-scores of transformed values, one colour strip a factor.
 
-    z         (N, S) in the order to draw; blue is below the gene's mean, red-brown above
+    z         (N, S) in the order to draw; blue is below the gene's mean, orange above
     factors   factor -> one level a sample, in the drawn order
     """
     n_genes, n_samples = z.shape
@@ -342,7 +343,7 @@ def draw_heatmap(
         offset += len(order)
     axes = figure.add_subplot(grid[len(factors)])
     limit = min(3.0, max(1.0, float(np.abs(z).max(initial=1.0))))
-    image = axes.imshow(z, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    image = axes.imshow(z, aspect="auto", cmap=UP_AND_DOWN, vmin=-limit, vmax=limit, interpolation="nearest")
     axes.spines[:].set_visible(False)
     if n_genes <= 100:
         axes.set_yticks(range(n_genes), [shown(gene, 18) for gene in genes], fontsize=5.5)
