@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from desktop.studios.omics.steps.moderated_t import fit_intensities, moderated_t_test
+from desktop.studios.omics.steps.sample_weights import sample_weights
 
 
 @pytest.mark.shared
@@ -58,3 +59,16 @@ def test_blocks_and_robust_prior_agree_with_limma(name: str, robust: bool, has_b
         assert fit.block_correlation == pytest.approx(said["correlation"], abs=1e-9)
     if name == "robust":
         assert fit.prior.df == pytest.approx(said["robust_df_prior"], rel=1e-6)
+
+
+def test_weights_of_samples_agree_with_limma() -> None:
+    folder = Path(__file__).with_name("limma")
+    limma = pd.read_csv(folder / "limma_reference.csv.gz", skipinitialspace=True)
+    said = pd.read_csv(folder / "limma_numbers.csv").set_index("name")["value"]
+    values = limma[[f"s{k}" for k in range(1, 11)]].to_numpy().T
+    design = pd.DataFrame({"Intercept": 1.0, "drug": [0.0, 1.0] * 5})
+    weights = sample_weights(values, design.to_numpy())
+    np.testing.assert_allclose(weights, [said[f"weight_s{k}"] for k in range(1, 11)], rtol=1e-8)
+    ours = moderated_t_test(fit_intensities(values, design, weights=weights), np.array([0.0, 1.0]))
+    np.testing.assert_allclose(ours["stat"], limma["weighted_t"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours["pvalue"], limma["weighted_p"], rtol=1e-6)

@@ -222,7 +222,7 @@ def _intensity_test(plan: Plan, summary: dict[str, Any], compared: str) -> str:
         )
     if plan.robust:
         prior += ", estimated so that few wildly varying rows do not move it (Phipson et al. 2016)"
-    blocks = ""
+    blocks = " Samples were weighed by how well they fit (Ritchie et al. 2006)." if plan.weigh_samples else ""
     if plan.block:
         rho = summary.get("block_correlation")
         blocks = f" Samples of one {plan.block} count as correlated ({rho}; Smyth, Michaud and Scott 2005)."

@@ -232,6 +232,7 @@ class Plan(_Schema):
     min_total_count: int = Field(0, ge=0)  # genes with fewer reads over all samples are not tested
     block: str = ""  # a factor: samples of one level are correlated, a random effect (values on a log scale only)
     robust: bool = False  # a prior variance that few wildly varying genes do not move (values on a log scale only)
+    weigh_samples: bool = False  # samples that fit poorly count for less (values on a log scale only)
     gene_sets: list[OwnGeneSets] = Field(default_factory=list)  # tested beside the bundled ones, where those fit
     keep: dict[str, list[str]] = Field(default_factory=dict)  # factor → levels kept; empty keeps every sample
     n_top_genes: int = Field(500, ge=2)  # PCA: most variable genes

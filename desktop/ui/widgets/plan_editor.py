@@ -75,6 +75,8 @@ class PlanEditor(QWidget):
         self.block.setToolTip("Samples of one level count as correlated: for pairs of which some lack a partner")
         self.robust = QCheckBox("robust prior")
         self.robust.setToolTip("Let few genes that vary wildly not move the variance expected of the others")
+        self.weigh = QCheckBox("weigh samples")
+        self.weigh.setToolTip("Let samples that fit poorly count for less")
         self.isolation = _combo("Isolation of the run")
         for wish, title in _ISOLATIONS.items():
             self.isolation.addItem(title, wish)
@@ -95,7 +97,9 @@ class PlanEditor(QWidget):
         self._add("Samples", ("subset", "keep"), self.keep)
         self._add("Gene sets", ("gene_sets",), self.gene_sets)
         self._variance = self._add(
-            "Variance", ("block", "robust"), _line(QLabel("samples alike within"), self.block, self.robust)
+            "Variance",
+            ("block", "robust", "weigh_samples"),
+            _line(QLabel("samples alike within"), self.block, self.robust, self.weigh),
         )
         self._add("Isolation", ("isolation",), self.isolation)
         self._listen()
@@ -121,6 +125,7 @@ class PlanEditor(QWidget):
         self.gene_sets.set_chosen(plan.gene_sets)
         _refill(self.block, ["", *self._samples.factors], plan.block)
         self.robust.setChecked(plan.robust)
+        self.weigh.setChecked(plan.weigh_samples)
         self._form.setRowVisible(self._variance, plan.values in ("log_intensity", "linear_intensity"))
         self._show_reasons()
         self._is_filling = False
@@ -165,6 +170,7 @@ class PlanEditor(QWidget):
         self.min_count.valueChanged.connect(lambda value: self._edit(("min_total_count",), min_total_count=value))
         self.gene_sets.chosenChanged.connect(lambda chosen: self._edit(("gene_sets",), gene_sets=chosen))
         self.block.currentIndexChanged.connect(lambda _at: self._edit(("block",), block=self.block.currentText()))
+        self.weigh.toggled.connect(lambda on: self._edit(("weigh_samples",), weigh_samples=on))
         self.robust.toggled.connect(lambda on: self._edit(("robust",), robust=on))
         self.n_top.valueChanged.connect(lambda value: self._edit((), n_top_genes=value))
         self.n_heatmap.valueChanged.connect(lambda value: self._edit((), n_heatmap_genes=value))

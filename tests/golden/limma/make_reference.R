@@ -21,13 +21,16 @@ robust <- eBayes(lmFit(x, design), robust = TRUE)
 corfit <- duplicateCorrelation(x, design, block = donor)
 blocked <- eBayes(lmFit(x, design, block = donor, correlation = corfit$consensus.correlation))
 both <- eBayes(lmFit(x, design, block = donor, correlation = corfit$consensus.correlation), robust = TRUE)
+weights <- arrayWeights(x, design)
+weighted <- eBayes(lmFit(x, design, weights = weights))
 out <- data.frame(probe = rownames(x), x)
-for (name in c("plain", "robust", "blocked", "both")) {
+for (name in c("plain", "robust", "blocked", "both", "weighted")) {
   found <- top(get(name)); colnames(found) <- paste(name, colnames(found), sep = "_"); out <- cbind(out, found)
 }
 write.csv(format(out, digits = 12), gzfile("limma_reference.csv.gz"), row.names = FALSE, quote = FALSE)
 said <- rbind(
   data.frame(name = "correlation", value = corfit$consensus.correlation),
-  data.frame(name = "robust_df_prior", value = max(robust$df.prior))
+  data.frame(name = "robust_df_prior", value = max(robust$df.prior)),
+  data.frame(name = paste0("weight_", colnames(x)), value = weights)
 )
 write.csv(format(said, digits = 12), "limma_numbers.csv", row.names = FALSE, quote = FALSE)

@@ -60,6 +60,7 @@ def test_else_the_plan_stays(changes: dict[str, object], donor: list[str], pairi
         pytest.param({"block": "donor", "values": "counts", "design": "~ arm"}, BadFormulaError, id="reads"),
         pytest.param({"robust": True, "values": "counts"}, BadFormulaError, id="robust prior of reads"),
         pytest.param({"block": "donor"}, BadFormulaError, id="in the design as well"),
+        pytest.param({"block": "donor", "design": "~ arm", "weigh_samples": True}, BadFormulaError, id="and weights"),
         pytest.param({"block": "nobody"}, UnknownFactorError, id="no such factor"),
     ],
 )
@@ -87,3 +88,19 @@ def test_a_run_with_blocks_uses_and_tells_the_correlation(tmp_path: Path) -> Non
     report = (run / "report.md").read_text()
     assert "Samples of one donor count as correlated" in report
     assert "wildly varying rows" in report
+
+
+def test_a_poor_sample_counts_for_less_in_a_run(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    values = 7 + rng.normal(0, 0.3, (10, 300))
+    values[7] += rng.normal(0, 1.5, 300)
+    values[1::2, :20] += 1.5
+    runs = [
+        finished_run(
+            tmp_path / str(weigh), values.round(4), samples(COMPLETE), plan(design="~ arm", weigh_samples=weigh)
+        )
+        for weigh in (False, True)
+    ]
+    plain, weighed = (json.loads((run / "summary.json").read_text())["n_significant"] for run in runs)
+    assert weighed > plain
+    assert "weighed by how well they fit" in (runs[1] / "report.md").read_text()

@@ -48,15 +48,19 @@ def check_blocks(plan: Plan, kept: SampleTable) -> None:
 
     raises   UnknownFactorError, BadFormulaError
     """
-    if not plan.block and not plan.robust:
+    if not (plan.block or plan.robust or plan.weigh_samples):
         return
     if plan.values not in ON_A_LOG_SCALE:
         raise BadFormulaError(
-            "Blocks of correlated samples and the robust prior are for values on a log scale; these are reads.",
-            hint="Put the block into the design, and take the robust prior out of the plan.",
+            "Blocks of samples, their weights and the robust prior are for values on a log scale; these are reads.",
+            hint="Put the block into the design, and take weights and the robust prior out of the plan.",
         )
     if not plan.block:
         return
+    if plan.weigh_samples:
+        raise BadFormulaError(
+            "Samples cannot be weighed and correlated within blocks at once.", hint="Choose one of the two."
+        )
     if plan.block not in kept.factors:
         raise UnknownFactorError(
             f"There is no factor {plan.block!r} in the table of samples.",

@@ -57,9 +57,9 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
 
 
 def fit_model(
-    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool
+    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool, weigh: bool
 ) -> DeseqFit:
-    """The negative binomial model of every gene. values (S, G) counts; blocks and robust are for log2 values alone."""
+    """The negative binomial model of every gene. values (S, G) counts; the rest is for log2 values."""
     return fit_counts(values.astype(np.int64), design, factors={"size_factors": scaled.size_factors})
 
 

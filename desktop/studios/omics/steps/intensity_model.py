@@ -20,6 +20,7 @@ from desktop.studios.omics.steps.moderated_t import (
     share_of_trend,
 )
 from desktop.studios.omics.steps.quality import Scaled, Tested
+from desktop.studios.omics.steps.sample_weights import sample_weights
 
 Matrix = NDArray[np.float64]
 
@@ -78,17 +79,19 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
 
 
 def fit_model(
-    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool
+    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool, weigh: bool
 ) -> ModeratedFit:
     """A linear model of every gene, its variance moderated; the prior follows the mean where the data ask for it.
 
     blocks   the block of each sample where those of one block are correlated, None for independent ones
+    weigh    let samples that fit poorly count for less
     """
     block = None if blocks is None else pd.factorize(blocks)[0].astype(np.int64)
-    fit = fit_intensities(scaled.shown, design, robust=robust, block=block)
+    weights = sample_weights(scaled.shown, design.to_numpy(dtype=np.float64)) if weigh else None
+    fit = fit_intensities(scaled.shown, design, robust=robust, block=block, weights=weights)
     if share_of_trend(fit) <= TREND_FROM:
         return fit
-    return fit_intensities(scaled.shown, design, trend=True, robust=robust, block=block)
+    return fit_intensities(scaled.shown, design, trend=True, robust=robust, block=block, weights=weights)
 
 
 def compare_genes(

@@ -71,6 +71,7 @@ def fit_intensities(
     trend: bool = False,
     robust: bool = False,
     block: NDArray[np.int64] | None = None,
+    weights: Floats | None = None,
 ) -> ModeratedFit:
     """Least squares for each gene, then empirical Bayes over the genes.
 
@@ -79,6 +80,7 @@ def fit_intensities(
     trend    let the prior variance follow the mean intensity
     robust   let no few genes that vary wildly move the prior, and squeeze these less
     block    (S,) block of each sample when samples of one block are correlated (random effect); None for independent
+    weights  (S,) how much each sample counts; None for all alike, and so with blocks
     raises   ValueError if the design is rank-deficient or leaves no residual degree of freedom
     """
     x = design.to_numpy(dtype=np.float64)
@@ -93,6 +95,8 @@ def fit_intensities(
         same = (block[:, None] == block[None, :]).astype(np.float64)
         correlation = same * rho + np.eye(n_samples) * (1.0 - rho)
         whitener = np.linalg.inv(np.linalg.cholesky(correlation))
+    elif weights is not None:
+        whitener = np.diag(np.sqrt(weights))
     beta, unscaled, variance, df = _least_squares(values, x, whitener)
     mean = np.nanmean(values, axis=0)
     prior = fit_prior(variance, df, mean if trend else None)

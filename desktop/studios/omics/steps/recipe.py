@@ -78,6 +78,7 @@ CONTRASTS: list[dict[str, Any]] = [  # the first one's results are results.csv; 
 REDUCED: str = ""  # a design: tested is all that it leaves out, and the contrast is only reported
 BLOCK_FACTOR: str = ""  # a factor: samples of one level are correlated (log2 values only)
 ROBUST: bool = False  # let no few genes that vary wildly move the prior variance (log2 values only)
+WEIGH_SAMPLES: bool = False  # let samples that fit poorly count for less (log2 values only)
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
@@ -447,9 +448,8 @@ def main() -> None:
         reduced = design_columns(formulaic.model_matrix(REDUCED, typed)).frame if REDUCED else None
         enough = is_testable(values, MIN_TOTAL_COUNT)
         blocks = samples[BLOCK_FACTOR] if BLOCK_FACTOR else None
-        fit = fit_model(
-            values[:, enough], scaled, pd.DataFrame(design.frame), blocks, robust=ROBUST
-        )  # for every contrast
+        frame = pd.DataFrame(design.frame)
+        fit = fit_model(values[:, enough], scaled, frame, blocks, robust=ROBUST, weigh=WEIGH_SAMPLES)
         if design.left_out:
             notes.append(f"Columns of the design that others already hold were left out: {', '.join(design.left_out)}.")
 

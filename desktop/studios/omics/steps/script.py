@@ -29,6 +29,7 @@ PARTS = {  # in the order of the script; the recipe comes last
     True: ("deseq", "quality", "sample_swap", "count_model", "design_matrix", "enrichment", "figures"),
     False: (
         "robust_prior",
+        "sample_weights",
         "moderated_t",
         "quality",
         "sample_swap",
@@ -42,6 +43,7 @@ TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
     "moderated_t": "Differential expression of log-intensities: the model, the test, the adjustment",
     "robust_prior": "The prior of the variances where a few genes vary wildly",
+    "sample_weights": "Weights of samples by how well they fit",
     "count_model": "Counts: how they are brought to one scale, fitted and tested",
     "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
     "design_matrix": "The design's columns, and the weights of a contrast",
@@ -137,6 +139,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
         "REDUCED": parse_formula(plan.reduced, kept).formulaic if plan.reduced else "",
         "BLOCK_FACTOR": plan.block,
         "ROBUST": plan.robust,
+        "WEIGH_SAMPLES": plan.weigh_samples,
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
