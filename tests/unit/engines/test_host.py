@@ -296,3 +296,17 @@ async def test_prompt_caches_survive_a_restart_with_equal_tokens(kind: EngineNam
     assert again == cold
     assert fourth.usage is not None
     assert fourth.usage.cached_tokens == 0
+
+
+async def test_the_packaged_application_is_the_python_of_its_engines(
+    kind: EngineName, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `sys.executable` is Benchtop itself, which does what Python does with -I -c."""
+    code = "import sys; sys.frozen = True; from desktop.__main__ import main; sys.exit(main())"
+    packaged = tmp_path / "Benchtop"
+    packaged.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c \'{code}\' "$@"\n')
+    packaged.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(packaged))
+    async with loaded(kind, tiny_path) as model:
+        text, _ = await answer(model, call(n=4))
+        assert text
