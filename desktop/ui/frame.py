@@ -41,12 +41,14 @@ from desktop.ui.window_state import WindowState
 SECTIONS = (
     Section("library", "Library", "library", "Work"),
     Section("analyze", "Analyze", "analyze", "Work"),
+    Section("models", "Models", "models", "Machine"),
     Section("activity", "Activity", "activity", "Machine"),
     Section("settings", "Settings", "settings", "Machine", opens_only=True),
 )
 PANELS = {
     "library": "desktop.ui.panels.library:LibraryPanel",
     "analyze": "desktop.ui.panels.analyze:AnalyzePanel",
+    "models": "desktop.ui.panels.models:ModelsPanel",
     "activity": "desktop.ui.panels.activity:ActivityPanel",
 }
 _PANEL_SIGNALS = (

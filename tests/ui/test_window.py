@@ -218,6 +218,7 @@ def test_only_built_sections_are_in_the_sidebar(frame: Frame) -> None:
         "Library",
         "Analyze",
         "Machine",
+        "Models",
         "Activity",
         "Settings",
     ]
