@@ -128,7 +128,12 @@ class Contrast(_Schema):
         }
 
     def __str__(self) -> str:
-        text = f"{self.factor}: per unit" if self.is_slope else f"{self.factor}: {self.treated} vs {self.control}"
+        text = f"{self.factor}: {self.treated} vs {self.control}"
+        if self.is_slope:
+            text = f"{self.factor}: per unit"
+        elif self.is_interaction and ("", "") in self.compared.values():
+            levels = [pair for pair in self.compared.values() if any(pair)]
+            text = f"{self.factor}: {levels[0][0]} vs {levels[0][1]}, per unit" if levels else self.factor
         inside = " and ".join(f"{name} {level}" for name, level in self.within.items())
         return f"{text} in {inside}" if inside else text
 

@@ -48,7 +48,7 @@ def find_across(
     open_ones = {name: f for name, f in factors.items() if f.role not in ("constant", "identity", "technical")}
     named = [m.factor for m in mentions if m.level is None and m.factor in open_ones]
     is_time = bool(re.match(_TIME, asked["what"] or asked["course"] or "", re.IGNORECASE))
-    timed = [name for name in open_ones if _TIME_NAME.search(name)] if is_time else []
+    timed = [name for name in open_ones if is_time_name(name)] if is_time else []
     likely = [*timed, *named, *([] if is_time or proposal.groups is None else [proposal.groups])]
     factor = next((name for name in likely if name in open_ones), None)
     if factor is None and is_time:
@@ -86,7 +86,12 @@ def find_across(
     for name, kept in others.items():
         text = f"The sentence asks about {name} {kept[0]}, so only those samples are used."
         reasons.append(Reason(about="subset", text=text, by="rule:subset"))
-    return Comparison(Contrast(factor=factor, treated=last, control=first), others, reasons)
+    return Comparison(Contrast(factor=factor, treated=last, control=first), others, reasons, is_whole=True)
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a factor's name is one of times."""
+    return _TIME_NAME.search(name) is not None
 
 
 def in_order(levels: Sequence[str]) -> list[str]:
@@ -108,4 +113,16 @@ def without_factor(design: str, factor: str, samples: SampleTable) -> str:
     """The design without a factor and its products: "~ batch + time" without time is "~ batch"."""
     formula = parse_formula(design, samples)
     kept = tuple(term for term in formula.terms if factor not in term)
+    return str(Formula(kept, formula.wrapped, formula.has_intercept or not kept))
+
+
+def without_product(design: str, names: Sequence[str], samples: SampleTable) -> str:
+    """The design without a product: "~ genotype + drug + genotype:drug" is "~ genotype + drug"."""
+    formula = parse_formula(design, samples)
+    kept = tuple(term for term in formula.terms if set(term) != set(names))
+    if not {name for name in names if any(name in term for term in kept)} >= set(names):
+        raise UnclearQuestionError(
+            f"The design {design} holds {' and '.join(names)} only together.",
+            hint="Name two levels of each factor.",
+        )
     return str(Formula(kept, formula.wrapped, formula.has_intercept or not kept))

@@ -40,6 +40,12 @@ def unit_in_words(factor: str, samples: SampleTable) -> str:
     return f"{named[1].replace('_', '/')} of {factor}" if named else f"unit of {factor}"
 
 
+def without_unit(factor: str) -> str:
+    """The name of a measurement without its unit: "weight_kg" is "weight"."""
+    named = _UNITS.search(factor)
+    return factor[: named.start()] if named and named.start() else factor
+
+
 def title_of(contrast: Contrast, samples: SampleTable) -> str:
     """A few words for a figure or a list."""
     inside = " and ".join(f"{name} {level}" for name, level in contrast.within.items())

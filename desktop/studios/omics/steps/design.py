@@ -74,12 +74,21 @@ def _with_blocks(
     )
 
 
-def blocks_for(samples: SampleTable, found: dict[str, Factor], groups: str, reasons: list[Reason]) -> list[Factor]:
+def blocks_for(
+    samples: SampleTable,
+    found: dict[str, Factor],
+    groups: str,
+    reasons: list[Reason],
+    *,
+    is_slope: bool = False,
+) -> list[Factor]:
     """Factors to adjust for when `groups` are compared: those the samples carry and the numbers can estimate.
 
     Pairing comes before batches, batches before other factors; each is kept only while the design stays of full
-    rank with residual degrees of freedom left. `reasons` gets one line for each kept or refused.
+    rank with residual degrees of freedom left. `reasons` gets one line for each kept or refused. With `is_slope` the
+    groups are a measurement, tested per unit.
     """
+    slopes = [Contrast(factor=groups)] if is_slope else []
     n_samples = len(samples.samples)
     group = samples.factors[groups]
     kept: list[Factor] = []
@@ -97,10 +106,9 @@ def blocks_for(samples: SampleTable, found: dict[str, Factor], groups: str, reas
         if factor.has_gaps:
             reasons.append(_reason(what, f"{factor.name} is not known for every sample, so it is left out."))
             continue
-        trial = [*(other.name for other in kept), factor.name, groups]
-        matrix, _, _ = model_matrix(
-            samples, parse_formula("~" + "+".join(f"C({quoted(name)})" for name in trial), samples)
-        )
+        trial = [f"C({quoted(name)})" for name in [*(other.name for other in kept), factor.name]]
+        trial.append(quoted(groups) if is_slope else f"C({quoted(groups)})")
+        matrix, _, _ = model_matrix(samples, parse_formula("~" + "+".join(trial), samples), slopes)
         rank = rank_of(matrix)
         least = 1 if what == "pairing" else 2 if what == "batch" else 3
         if rank < matrix.shape[1]:

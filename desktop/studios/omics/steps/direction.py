@@ -18,13 +18,40 @@ from desktop.studios.omics.steps.mentions import Mention
 
 @dataclass
 class Comparison:
-    """The contrast, the samples kept for it, and why."""
+    """The contrast, the samples kept for it, and why.
+
+    others     further contrasts on the same fit
+    modifier   the factor within whose levels the contrasts are made, "" for none
+    is_whole   tested is all that the compared factor, or the interaction, does together; the contrast is only reported
+    spans      places of the sentence that are read as this, so that they ask for nothing else
+    """
 
     contrast: Contrast
     keep: dict[str, list[str]] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
     cautions: list[Caution] = field(default_factory=list)
-    is_interaction: bool = False
+    others: list[Contrast] = field(default_factory=list)
+    modifier: str = ""
+    is_whole: bool = False
+    spans: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def contrasts(self) -> list[Contrast]:
+        """All of them, the first one first."""
+        return [self.contrast, *self.others]
+
+    @property
+    def main(self) -> list[str]:
+        """The factors that have to be in the design, the compared one last."""
+        compared = [name for contrast in self.contrasts for name in contrast.factors]
+        return list(dict.fromkeys([*([self.modifier] if self.modifier else []), *compared]))
+
+    @property
+    def products(self) -> list[tuple[str, ...]]:
+        """The products of factors that have to be in the design."""
+        crossed = [tuple(contrast.factors) for contrast in self.contrasts if contrast.is_interaction]
+        crossed += [(*contrast.within, contrast.factor) for contrast in self.contrasts if contrast.within]
+        return list(dict.fromkeys(crossed))
 
 
 _OVER = (
@@ -113,8 +140,8 @@ def _two_of(named: list[str], levels: Sequence[Mention], factor: str, present: S
     if len(pair) == 2:
         return pair
     raise UnclearQuestionError(
-        f"The sentence names {len(named)} levels of {factor}: {', '.join(named)}. One comparison has two.",
-        hint=f'Ask for two at a time, for example "{named[1]} versus {named[0]}".',
+        f"The sentence names {len(named)} levels of {factor}, {', '.join(named)}, and not which with which.",
+        hint=f'Ask for two, such as "{named[1]} versus {named[0]}", for each against one of them, or for all pairwise.',
         choices=list(present),
     )
 

@@ -168,11 +168,10 @@ def numeric_factors(samples: SampleTable, formula: Formula, contrasts: Sequence[
         if name in compared:
             numeric += [name] if compared[name] == ("", "") else []
             continue
-        if not all(map(is_number, values)):
-            continue
         if any(words.has(which, name) for which in ("batch_names", "pairing_names", "replicate_names")):
             continue
-        measured = words.has("numeric_names", name) or words.has("technical_facts", name)
+        is_plain = all(map(is_number, values))  # numbers with a unit ("24 h") mostly name levels
+        measured = is_plain and (words.has("numeric_names", name) or words.has("technical_facts", name))
         if measured or any("." in level for level in levels) or (len(levels) > len(values) / 2 and len(levels) > 4):
             numeric.append(name)
     return numeric

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from desktop.studios.omics.errors import UnclearQuestionError
-from desktop.studios.omics.schema import Caution, Contrast, Reason, SampleTable
+from desktop.studios.omics.schema import Caution, Contrast, Reason, SampleTable, join_levels
 from desktop.studios.omics.steps import factors as facts
+from desktop.studios.omics.steps.across import in_order
+from desktop.studios.omics.steps.contrasts import in_words
 from desktop.studios.omics.steps.direction import Comparison, find_direction
 from desktop.studios.omics.steps.factors import Factor, differing
 from desktop.studios.omics.steps.mentions import Mention
+from desktop.studios.omics.steps.slope import wants_slope
 
 _SURE = (
     r"\binteract|\b(effects?|respon\w+|changes?)\b.{0,80}\b(differs?|depends?|var(y|ies)|modif\w+)\b|\bdifferently\b"
@@ -50,7 +54,9 @@ def find_interaction(
             )
         return None
     effect, modifier = _effect_and_modifier(question, names, strong)
-    if not facts.crosses(samples.factors[modifier], samples.factors[effect]):
+    if factors[modifier].role == "numeric":
+        effect, modifier = modifier, effect
+    if factors[effect].role != "numeric" and not facts.crosses(samples.factors[modifier], samples.factors[effect]):
         raise UnclearQuestionError(
             (
                 f"{effect} does not differ within every level of {modifier}, so its effect cannot be compared "
@@ -62,23 +68,54 @@ def find_interaction(
     reasons: list[Reason] = []
     cautions: list[Caution] = []
     sides = []
+    is_whole = False
     for name in (modifier, effect):
+        levels = list(samples.levels(name))
         own = [m for m in strong if m.factor == name and m.level is not None]
-        sides.append(find_direction(question, name, list(samples.levels(name)), _pairs_only(own), reasons, cautions))
+        is_slope = factors[name].role == "numeric" or (wants_slope(question) and len(levels) > 2)
+        if not own and is_slope and facts.is_measured(samples.factors[name]):
+            sides.append(("", ""))
+        elif len(levels) > 2 and len({m.level for m in own}) != 2 and not (name == effect and own):
+            ordered, is_whole = in_order(levels), True
+            sides.append((ordered[-1], ordered[0]))
+        else:
+            sides.append(find_direction(question, name, levels, _pairs_only(own), reasons, cautions))
+    if sides[0] == ("", ""):
+        sides, modifier, effect = sides[::-1], effect, modifier
     (treated_m, control_m), (treated_e, control_e) = sides
-    reasons.append(
-        Reason(
-            about="contrast",
-            text=f"The sentence asks how the effect of {effect} ({treated_e} over {control_e}) differs between "
-            f"{modifier} {treated_m} and {control_m}: the interaction. "
-            f"Positive means a larger effect in {treated_m}.",
-            by="rule:interaction",
-        )
-    )
     contrast = Contrast(
-        factor=f"{modifier}:{effect}", treated=f"{treated_m}:{treated_e}", control=f"{control_m}:{control_e}"
+        factor=f"{modifier}:{effect}",
+        treated=join_levels([treated_m, treated_e]),
+        control=join_levels([control_m, control_e]),
     )
-    return Comparison(contrast, {}, reasons, cautions, is_interaction=True)
+    text = f"The sentence asks {in_words(contrast, samples)} It is their interaction."
+    if is_whole:
+        text = (
+            f"The sentence asks whether the effect of {effect} differs between any levels of {modifier}: their whole "
+            f"interaction is tested at once (likelihood-ratio or F test). The change that is reported is one part of "
+            f"it, {in_words(contrast, samples)}"
+        )
+    reasons.append(Reason(about="contrast", text=text, by="rule:interaction"))
+    return Comparison(contrast, {}, reasons, cautions, is_whole=is_whole)
+
+
+def is_effect_in_two(question: str, mentions: Sequence[Mention]) -> bool:
+    """ "drug effect in WT versus KO": the effect of one factor, and two levels of another to compare it between."""
+    levels = [m for m in mentions if m.level is not None]
+    for one, other in pairwise(levels):
+        before, between = question[: one.start], question[one.end : other.start]
+        is_pair = one.factor == other.factor and one.level != other.level
+        is_versus = re.fullmatch(
+            r"\W*(?:\w+\s+)?(?:vs\.?|versus|against|compared (?:to|with)|relative to|than)\s+(?:in\s+)?(?:the\s+)?",
+            between,
+            re.IGNORECASE,
+        )
+        has_effect = re.search(
+            r"\b(?:effects?|respon\w+|induction)\b[^.;?]{0,50}\bin\s+(?:the\s+)?$", before, re.IGNORECASE
+        )
+        if is_pair and is_versus and has_effect and any(m.factor != one.factor for m in mentions if m.end < one.start):
+            return True
+    return False
 
 
 def _pairs_only(mentions: Sequence[Mention]) -> list[Mention]:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from desktop.studios.omics.schema import SampleTable
+from desktop.studios.omics.steps.contrasts import without_unit
 from desktop.studios.omics.steps.factors import Factor, is_number
 from desktop.studios.omics.steps.vocabulary import spell_alleles, vocabulary, words
 
@@ -286,7 +287,8 @@ def _is_negated(tokens: list[Token], first: int, level: str) -> bool:
 def _factor_mentions(tokens: list[Token], name: str, factor: Factor) -> list[Mention]:
     found: list[Mention] = []
     key = joined(name)
-    alike = {key, key + "s", re.sub(r"y$", "ie", key) + "s"}
+    bare = joined(without_unit(name))
+    alike = {key, key + "s", re.sub(r"y$", "ie", key) + "s", *([bare, bare + "s"] if len(bare) > 2 else [])}
     means: set[str] = set()
     for entries in vocabulary().factor_synonyms.values():
         flat = {joined(entry) for entry in entries}

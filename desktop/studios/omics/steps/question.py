@@ -19,7 +19,7 @@ from desktop.studios.omics.errors import (
 from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
-from desktop.studios.omics.steps.across import find_across, without_factor
+from desktop.studios.omics.steps.across import find_across, without_factor, without_product
 from desktop.studios.omics.steps.comparison import find_comparison
 from desktop.studios.omics.steps.design import (
     blocks_for,
@@ -29,10 +29,13 @@ from desktop.studios.omics.steps.design import (
     read_formula,
 )
 from desktop.studios.omics.steps.direction import Comparison
-from desktop.studios.omics.steps.factors import Factor, factors_of
-from desktop.studios.omics.steps.formula import parse_formula
+from desktop.studios.omics.steps.factors import Factor, differing, factors_of
+from desktop.studios.omics.steps.formula import parse_formula, quoted
+from desktop.studios.omics.steps.interaction import find_interaction, is_effect_in_two
 from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
 from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.several import find_several
+from desktop.studios.omics.steps.slope import find_slope, wants_slope
 from desktop.studios.omics.steps.topics import refuse_unknown_topics
 from desktop.studios.omics.steps.vocabulary import is_missing_label
 
@@ -133,6 +136,9 @@ _KINDS = {
 }
 
 
+_EACH = re.compile(r"\b(?:within|by|per|on)\s+(?:each|every)\s+(?:the\s+)?$", re.IGNORECASE)
+
+
 class _Sentence:
     """The question with what it names, and the phrases that adjust, ignore or leave out."""
 
@@ -148,9 +154,18 @@ class _Sentence:
         spans = [phrase for phrase in self.phrases if phrase.kind == kind]
         return [m for m in self.mentions if any(p.start <= m.start and m.end <= p.end for p in spans)]
 
-    def free(self) -> list[Mention]:
-        """Mentions outside every phrase."""
-        return [m for m in self.mentions if not any(p.start <= m.start and m.end <= p.end for p in self.phrases)]
+    def free(self, *, also_each: bool = False) -> list[Mention]:
+        """Mentions outside every phrase; `also_each` takes "within each genotype" for no phrase."""
+        phrases = [p for p in self.phrases if not (also_each and _EACH.search(self.question[: p.start]))]
+        return [m for m in self.mentions if not any(p.start <= m.start and m.end <= p.end for p in phrases)]
+
+    def places(self) -> list[tuple[int, int]]:
+        """Where the phrases stand."""
+        return [(phrase.start, phrase.end) for phrase in self.phrases]
+
+    def take(self, spans: list[tuple[int, int]]) -> None:
+        """These places are read: a phrase that lies in them asks for nothing else."""
+        self.phrases = [p for p in self.phrases if not any(p.start < end and start < p.end for start, end in spans)]
 
     def excluded(self, reasons: list[Reason]) -> dict[str, list[str]]:
         """Samples and levels the sentence leaves out, as factor → levels kept; "sample" stands for the names."""
@@ -261,51 +276,35 @@ def _differential(
     cautions: list[Caution],
 ) -> Plan:
     samples = subset_samples(inspection.samples, keep)
-    is_across = False
-    only = parse_formula(design, samples).names if design is not None else None
     if contrast is not None:
         known_factors(samples, contrast)
         comparison = Comparison(
             contrast, keep={}, reasons=[Reason(about="contrast", text="Given by hand.", by="person")]
         )
     else:
-        found = factors_of(samples)
-        phrases = [(phrase.start, phrase.end) for phrase in sentence.phrases]
-        across = find_across(sentence.question, samples, found, sentence.free(), inspection.proposal)
-        if said.wants_interaction(sentence.question):
-            across = None
-        if across is not None:
-            compared = across.contrast.factor
-            refuse_unknown_topics(
-                sentence.question, samples, found, sentence.mentions, compared, across.cautions, phrases
-            )
-        if across is not None and only is not None and across.contrast.factor not in only:
-            across = None
-        comparison = across or find_comparison(
-            sentence.question,
-            samples,
-            found,
-            sentence.free(),
-            inspection.proposal,
-            only,
-            phrases,
-        )
-        is_across = across is not None
+        comparison = _comparison(sentence, inspection, samples, design)
     reasons += comparison.reasons
     cautions += comparison.cautions
     for factor, levels in comparison.keep.items():
         keep[factor] = [level for level in keep.get(factor, levels) if level in levels]
-    _leave_out_unknown(inspection.samples, comparison.contrast, keep, cautions)
+    for one in comparison.contrasts:
+        _leave_out_unknown(inspection.samples, one, keep, cautions)
     samples = subset_samples(inspection.samples, keep)
     if design is None:
         design = _formula(sentence, samples, comparison, reasons, cautions)
     else:
         design = str(parse_formula(design, samples))
         reasons.append(Reason(about="design", text="Given by hand.", by="person"))
-    cautions += check_design(samples, design, [comparison.contrast])
-    cautions += _repeated(samples, design, comparison.contrast)
-    reasons.append(Reason(about="design", text=read_formula(design, samples, [comparison.contrast]), by="rule:formula"))
-    reduced = without_factor(design, comparison.contrast.factor, samples) if is_across else ""
+    cautions += check_design(samples, design, comparison.contrasts)
+    for one in comparison.contrasts:
+        cautions += _repeated(samples, design, one)
+    text = read_formula(design, samples, comparison.contrasts)
+    reasons.append(Reason(about="design", text=text, by="rule:formula"))
+    reduced = ""
+    if comparison.is_whole and comparison.products:
+        reduced = without_product(design, comparison.products[0], samples)
+    elif comparison.is_whole:
+        reduced = without_factor(design, comparison.contrast.factor, samples)
     if reduced and draft.lfc_threshold:
         text = "A test across several levels has no threshold of change; genes are called by their p values alone."
         cautions.append(Caution(code="omics.not_answered", text=text))
@@ -315,10 +314,55 @@ def _differential(
             "reduced": reduced,
             "lfc_threshold": 0.0 if reduced else draft.lfc_threshold,
             "contrast": comparison.contrast,
+            "other_contrasts": comparison.others,
             "keep": keep,
             "reasons": reasons,
             "warnings": _once(cautions),
         }
+    )
+
+
+def _comparison(sentence: _Sentence, inspection: Inspection, samples: SampleTable, design: str | None) -> Comparison:
+    """What the sentence asks for: several contrasts, a change with an amount, any change across levels, or one pair."""
+    question, proposal, found = sentence.question, inspection.proposal, factors_of(samples)
+    only = parse_formula(design, samples).names if design is not None else None
+
+    def is_in_design(one: Comparison | None) -> bool:
+        return one is not None and (only is None or set(one.main) <= set(only))
+
+    is_effect = is_effect_in_two(question, sentence.free())
+    if is_effect:
+        found_effect = find_interaction(question, samples, found, sentence.free())
+        if found_effect is not None and is_in_design(found_effect):
+            return found_effect
+    if not said.wants_interaction(question):
+        several = find_several(question, samples, found, sentence.free(also_each=True), proposal)
+        if several is not None and is_in_design(several):
+            sentence.take(several.spans)
+            _refuse_topics(sentence, samples, found, several)
+            return several
+        slope = find_slope(question, samples, found, sentence.free())
+        if slope is not None and is_in_design(slope):
+            _refuse_topics(sentence, samples, found, slope)
+            return slope
+        if not wants_slope(question):
+            across = find_across(question, samples, found, sentence.free(), proposal)
+            if across is not None:
+                _refuse_topics(sentence, samples, found, across)
+                if is_in_design(across):
+                    return across
+    return find_comparison(question, samples, found, sentence.free(), proposal, only, sentence.places())
+
+
+def _refuse_topics(sentence: _Sentence, samples: SampleTable, found: dict[str, Factor], comparison: Comparison) -> None:
+    refuse_unknown_topics(
+        sentence.question,
+        samples,
+        found,
+        sentence.mentions,
+        comparison.contrast.factors[-1],
+        comparison.cautions,
+        [*sentence.places(), *comparison.spans],
     )
 
 
@@ -340,7 +384,7 @@ def _formula(
     sentence: _Sentence, samples: SampleTable, comparison: Comparison, reasons: list[Reason], cautions: list[Caution]
 ) -> str:
     """Blocks found in the sample table and those the sentence names, the compared factor last."""
-    main = comparison.contrast.factors
+    main, products = comparison.main, comparison.products
     found = factors_of(samples)
     asked = _asked(sentence, found, main, reasons)
     ignored = _ignored(sentence, found)
@@ -348,16 +392,28 @@ def _formula(
         Reason(about="design", text=f"The sentence leaves {name} out of account.", by="rule:ignore")
         for name in sorted(ignored & set(found))
     ]
-    if not comparison.is_interaction:
-        _refuse_confounded(samples, found, comparison.contrast, ignored)
+    for contrast in comparison.contrasts:
+        if not contrast.is_interaction and not contrast.is_slope:
+            _refuse_confounded(samples, found, contrast, ignored)
+    if comparison.is_whole and not products:  # "over time with treatment": what else is named is allowed for
+        others = [m.factor for m in sentence.free() if m.level is None and m.strength >= 1.4]
+        asked += [name for name in differing(found) if name in others and name not in {*main, *asked, *ignored}]
     open_factors = {name: factor for name, factor in found.items() if name not in {*ignored, *main[:-1]}}
     names: list[str] = []
-    for block in blocks_for(samples, open_factors, main[-1], reasons):
-        if not comparison.is_interaction or not _spoils(samples, [*names, block.name], main):
+    singles = list(main)
+    for block in blocks_for(samples, open_factors, main[-1], reasons, is_slope=comparison.contrast.is_slope):
+        outer = [name for name in main[:-1] if facts.is_nested(samples.factors[block.name], samples.factors[name])]
+        if not products or not _spoils(samples, [*names, block.name], comparison, singles):
             names.append(block.name)
+        elif outer and not _spoils(samples, [*names, block.name], comparison, [n for n in singles if n not in outer]):
+            names.append(block.name)
+            singles = [name for name in singles if name not in outer]
+            text = f"{block.name} lies within levels of {_and(outer)}, so it stands for {_and(outer)} as well."
+            reasons.append(Reason(about="design", text=text, by="rule:nested"))
         elif block.role in ("pairing", "replicate", "batch"):
             text = (
-                f"{block.name} cannot be allowed for beside the interaction of {' and '.join(main)}, so it is left out."
+                f"{block.name} cannot be allowed for beside the interaction of {_and(list(products[0]))}, so it is "
+                "left out."
             )
             cautions.append(Caution(code="omics.block_left_out", text=text))
     for name in asked:
@@ -367,10 +423,12 @@ def _formula(
             reasons.append(Reason(about="design", text=text, by="rule:nested"))
         elif name not in names:
             names.append(name)
-    terms = [*names, *main]
-    if comparison.is_interaction:
-        terms.append(":".join(main))
-    return "~ " + " + ".join(terms)
+    return _written(names, singles, products)
+
+
+def _written(names: list[str], singles: list[str], products: list[tuple[str, ...]]) -> str:
+    terms = [quoted(name) for name in [*names, *singles]]
+    return "~ " + " + ".join([*terms, *(":".join(map(quoted, product)) for product in products)])
 
 
 _IGNORED_ROLES = {"pair": ("pairing", "replicate"), "match": ("pairing", "replicate"), "batch": ("batch",)}
@@ -399,10 +457,10 @@ def _ignored(sentence: _Sentence, found: dict[str, Factor]) -> set[str]:
     return gone
 
 
-def _spoils(samples: SampleTable, names: list[str], main: list[str]) -> bool:
-    """The interaction can no longer be estimated with these blocks in the design."""
+def _spoils(samples: SampleTable, names: list[str], comparison: Comparison, singles: list[str]) -> bool:
+    """What is asked can no longer be estimated with these blocks in the design."""
     try:
-        check_design(samples, "~ " + " + ".join([*names, *main, ":".join(main)]))
+        check_design(samples, _written(names, singles, comparison.products), comparison.contrasts)
     except (ConfoundedError, TooFewReplicatesError):
         return True
     return False
@@ -521,6 +579,10 @@ def _example(inspection: Inspection) -> str:
         return '"Which genes differ between treated and untreated?"'
     levels = list(inspection.samples.levels(groups))
     return f'"Which genes differ between {levels[-1]} and {levels[0]}?"'
+
+
+def _and(items: list[str]) -> str:
+    return " and ".join(items)
 
 
 def _shown(items: list[str]) -> str:

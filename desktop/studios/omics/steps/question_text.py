@@ -206,9 +206,10 @@ def wants_pairing(question: str) -> bool:
 
 
 _INTERACTION = re.compile(
-    r"\binteract(?:s|ion|ions)?\b|\bdifferen\w*\s+(?:of|in)\s+(?:the\s+)?.{0,60}?(?:effects?|responses?|induction)\b"
-    r"|\b(?:effects?|responses?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
-    r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than)\b"
+    r"\binteract(?:s|ion|ions)?\b"
+    r"|\bdiffer\w*\s+(?:of|in)\s+(?:the\s+)?.{0,60}?(?:effects?|responses?|induction|associations?|slopes?)\b"
+    r"|\b(?:effects?|responses?|associations?|correlations?|relations?(?:hips?)?|slopes?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
+    r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than|over)\b"
     r"|\b(?:respond|react|chang)\w*\b[^,;.?]{0,40}\bdifferently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
     r"|\bdependent\s+(?:effects?|response)\b|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
     r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated"

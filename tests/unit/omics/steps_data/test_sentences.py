@@ -173,7 +173,6 @@ def test_a_new_name_for_the_only_treated_group_is_said(question: str, factors: F
         ("tumor vs normal ignoring the rainfall", PAIRS),
         ("Which genes change over time in females?", groups("time", "0h", "6h", "24h")),
         ("Which genes change over time in Parkinson patients?", groups("time", "0h", "6h", "24h")),
-        ("Which genes change over time differently in KO?", TIMES),
     ],
 )
 def test_what_the_table_does_not_hold_is_never_another_group(question: str, factors: Factors) -> None:
