@@ -7,6 +7,7 @@ where the treated level is higher.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,7 +101,7 @@ class Contrast(_Schema):
     factor: str
     treated: str = ""
     control: str = ""
-    within: dict[str, str] = Field(default_factory=dict)
+    within: dict[str, str] = Field(default_factory=dict, exclude_if=operator.not_)
 
     @property
     def factors(self) -> list[str]:
