@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import sys
 import time
 import uuid
@@ -29,7 +28,7 @@ class Wish:
     question: str = ""
     samples: Path | None = None
     design: str | None = None
-    contrast: str | None = None
+    contrasts: tuple[str, ...] = ()
     alpha: float | None = None
     lfc: float | None = None
     gene_sets: tuple[Path, ...] = ()
@@ -40,7 +39,7 @@ class Wish:
 
 def analyze(house: House, wish: Wish, *, is_agreed: bool, as_json: bool) -> int:
     """Run one analysis; without --yes and on a terminal the plan is shown and asked about first."""
-    if not wish.question and not (wish.contrast or wish.design):
+    if not wish.question and not (wish.contrasts or wish.design):
         raise CommandError(
             "What do you want to know?",
             hint="Add --question 'Which genes change with treatment?', or --design and --contrast.",
@@ -110,12 +109,13 @@ def print_result(result: dict[str, Any]) -> None:
     from rich.text import Text
 
     summary, plan, out_dir = result["summary"], result["plan"], Path(result["out_dir"])
-    contrast = plan.get("contrast")
+    contrasts = result.get("contrasts", [])
+    is_one = len(contrasts) < 2
     rows = {
         "Design": plan.get("design", ""),
-        "Contrast": f"{contrast['factor']}: {contrast['treated']} vs {contrast['control']}" if contrast else "",
+        "Contrast": contrasts[0]["name"] if contrasts and is_one else "",
         "Genes": f"{summary['n_genes']:,}",
-        "Significant": f"{summary['n_significant']:,} ({summary['up']:,} up, {summary['down']:,} down)",
+        "Significant": f"{summary['n_significant']:,} ({summary['up']:,} up, {summary['down']:,} down)" * is_one,
         "Isolation": result["isolation"]["detail"],
         "Time": f"{sum(result['timings'].values()):.1f} s",
         "Report": str(out_dir / "report.html"),
@@ -132,16 +132,36 @@ def print_result(result: dict[str, Any]) -> None:
     out = stdout_console()
     out.print(Text(result.get("headline", ""), style="bold"))
     out.print(table)
+    if not is_one:
+        out.print(_table_of(contrasts, out_dir))
     print_warnings(result.get("warnings", []))
 
 
+def _table_of(contrasts: list[dict[str, Any]], out_dir: Path) -> Any:
+    """One line a contrast: its number, as `compare RUN#2` takes it, what it found, and where."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("#", "Contrast", "Significant", "Up", "Down", "Folder"):
+        is_number = heading not in ("Contrast", "Folder")
+        table.add_column(heading, overflow="fold", justify="right" if is_number else "left")
+    for number, one in enumerate(contrasts, start=1):
+        found = [f"{one[name]:,}" for name in ("n_significant", "up", "down")]
+        folder = Path(one["out_dir"]).relative_to(out_dir).as_posix()
+        table.add_row(str(number), Text(one["name"]), *found, Text(folder))
+    return table
+
+
 def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
+    contrasts = [_contrast(text) for text in wish.contrasts]
     return {
         "data": absolute(wish.data),
         "samples": str(wish.samples.absolute()) if wish.samples else None,
         "question": wish.question,
         "design": wish.design,
-        "contrast": _contrast(wish.contrast) if wish.contrast else None,
+        "contrast": contrasts[0] if contrasts else None,
+        "other_contrasts": contrasts[1:] or None,
         "alpha": wish.alpha,
         "lfc_threshold": wish.lfc,
         "gene_sets": [str(path.expanduser().absolute()) for path in wish.gene_sets],
@@ -152,17 +172,17 @@ def _params(wish: Wish, *, allow_net: bool) -> dict[str, Any]:
     }
 
 
-def _contrast(text: str) -> dict[str, str]:
-    """FACTOR,TREATED,CONTROL; a level with a comma goes in double quotes."""
+def _contrast(text: str) -> dict[str, Any]:
+    from desktop.studios.omics.schema import Contrast
+
     try:
-        parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True))]
-    except csv.Error:
-        parts = []
-    if len(parts) != 3 or not all(parts):
+        return Contrast.of_text(text).model_dump(mode="json")
+    except ValueError as error:
         raise CommandError(
-            f"--contrast {text!r} is not FACTOR,TREATED,CONTROL.", hint="Write it like --contrast dex,trt,untrt."
-        )
-    return dict(zip(("factor", "treated", "control"), parts, strict=True))
+            f"--contrast {error}.",
+            hint="Write it like --contrast dex,trt,untrt; --contrast dex,trt,untrt,cell=N61311 at one level of another "
+            "factor; --contrast age for the change per unit.",
+        ) from error
 
 
 def absolute(data: str) -> str:
@@ -198,7 +218,7 @@ def _agree_on_plan(bench: Bench, params: dict[str, Any]) -> None:
         plan = runtime.call(_plan_of, found, params).result()
     except AppError:
         return
-    _print_plan(plan.model_dump(mode="json"), [caution.text for caution in found.warnings])
+    _print_plan(plan, [caution.text for caution in found.warnings])
     if not ask("Run it?", default=not any(caution.blocks for caution in (*plan.warnings, *found.warnings))):
         raise cancelled()
     params["plan"] = plan.model_dump(mode="json")
@@ -213,23 +233,24 @@ def _plan_of(found: Inspection, params: dict[str, Any]) -> Plan:
         found,
         design=params["design"],
         contrast=Contrast(**params["contrast"]) if params["contrast"] else None,
+        other_contrasts=[Contrast(**one) for one in params["other_contrasts"] or []],
         alpha=params["alpha"],
         lfc_threshold=params["lfc_threshold"],
     )
 
 
-def _print_plan(plan: dict[str, Any], cautions: list[str]) -> None:
+def _print_plan(plan: Plan, cautions: list[str]) -> None:
     from rich.text import Text
 
-    contrast, err = plan.get("contrast"), stderr_console()
+    err = stderr_console()
     err.print(Text("Plan", style="bold"))
-    err.print(Text(f"  design    {plan.get('design', '')}"))
-    if contrast:
-        err.print(Text(f"  contrast  {contrast['factor']}: {contrast['treated']} vs {contrast['control']}"))
-    err.print(Text(f"  alpha     {plan.get('alpha')}, minimum log2 fold change {plan.get('lfc_threshold')}"))
-    for reason in plan.get("reasons", []):
-        err.print(Text(f"  {reason['about']}: {reason['text']}", style="dim"))
-    print_warnings([*cautions, *(caution["text"] for caution in plan["warnings"] if caution["text"] not in cautions)])
+    err.print(Text(f"  design    {plan.design}"))
+    for contrast in plan.contrasts:
+        err.print(Text(f"  contrast  {contrast}"))
+    err.print(Text(f"  alpha     {plan.alpha}, minimum log2 fold change {plan.lfc_threshold}"))
+    for reason in plan.reasons:
+        err.print(Text(f"  {reason.about}: {reason.text}", style="dim"))
+    print_warnings([*cautions, *(caution.text for caution in plan.warnings if caution.text not in cautions)])
 
 
 def _print_inspection(found: dict[str, Any]) -> None:

@@ -152,7 +152,13 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
         question: Annotated[str, typer.Option("--question", "-q", help="What you want to know, in one sentence.")] = "",
         samples: Samples = None,
         design: Annotated[str | None, typer.Option("--design", help="Formula, such as '~ cell + dex'.")] = None,
-        contrast: Annotated[str | None, typer.Option("--contrast", help="FACTOR,TREATED,CONTROL.")] = None,
+        contrast: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--contrast",
+                help="FACTOR,TREATED,CONTROL[,OTHER=LEVEL], or FACTOR for the change per unit; may be given again.",
+            ),
+        ] = None,
         alpha: Annotated[float | None, typer.Option("--alpha", help="Adjusted p-value of a finding [0.05].")] = None,
         lfc: Annotated[float | None, typer.Option("--lfc", help="log2 fold change tested against [0].")] = None,
         gene_sets: Annotated[
@@ -174,7 +180,7 @@ def _add_studio_commands(app: typer.Typer, house: House) -> None:
             samples=samples,
             question=question,
             design=design,
-            contrast=contrast,
+            contrasts=tuple(contrast or ()),
             alpha=alpha,
             lfc=lfc,
             gene_sets=tuple(gene_sets or ()),

@@ -55,7 +55,7 @@ class BatchFileError(InputError):
 def read_batch_file(path: Path) -> list[AnalysisParams]:
     """The items of a YAML or CSV file; paths in it are relative to it.
 
-    YAML    a list of items, or `datasets:` and `questions:`, of which every pair is an item
+    YAML    a list of items, or `datasets:` and `questions:`, of which every pair is an item; `contrast` may be a list
     CSV     a heading with `data` and any of samples, question, design, contrast (FACTOR,TREATED,CONTROL), alpha, lfc
     raises  BatchFileError, naming the row
     """
@@ -127,12 +127,14 @@ def _item(row: dict[str, Any], number: int, path: Path) -> AnalysisParams:
     if not given.keys() & {"question", "contrast", "design"}:
         raise BatchFileError(f"{path.name}, item {number} asks nothing.", hint="Add a question, or a contrast.")
     try:
+        contrasts = _contrasts(given["contrast"], number, path) if "contrast" in given else []
         return AnalysisParams(
             data=_place(str(given["data"]), path.parent),
             samples=Path(_place(str(given["samples"]), path.parent)) if "samples" in given else None,
             question=str(given.get("question", "")),
             design=given.get("design"),
-            contrast=_contrast(given["contrast"], number, path) if "contrast" in given else None,
+            contrast=contrasts[0] if contrasts else None,
+            other_contrasts=contrasts[1:] or None,
             alpha=given.get("alpha"),
             lfc_threshold=given.get("lfc"),
         )
@@ -148,16 +150,19 @@ def _place(text: str, folder: Path) -> str:
     return str(beside.absolute()) if beside.exists() or "/" in text else text.strip()
 
 
-def _contrast(value: object, number: int, path: Path) -> Contrast:
+def _contrasts(value: object, number: int, path: Path) -> list[Contrast]:
+    """A contrast as it is typed, as a mapping, or as a list of factor, treated, control; or a list of such."""
     if isinstance(value, dict):
-        return Contrast.model_validate(value)
-    parts = value if isinstance(value, list) else next(csv.reader([str(value)], skipinitialspace=True), [])
-    if len(parts) != 3 or not all(str(part).strip() for part in parts):
-        raise BatchFileError(
-            f"{path.name}, item {number}: {value!r} is not FACTOR,TREATED,CONTROL.", hint="Write dex,trt,untrt."
-        )
-    factor, treated, control = (str(part).strip() for part in parts)
-    return Contrast(factor=factor, treated=treated, control=control)
+        return [Contrast.model_validate(value)]
+    if isinstance(value, list):
+        texts = [str(part) for part in value if isinstance(part, str | int | float)]
+        if len(texts) == len(value) == 3 and not any("," in part for part in texts):
+            return [Contrast(factor=texts[0], treated=texts[1], control=texts[2])]
+        return [contrast for one in value for contrast in _contrasts(one, number, path)]
+    try:
+        return [Contrast.of_text(str(value))]
+    except ValueError as error:
+        raise BatchFileError(f"{path.name}, item {number}: {error}.", hint="Write dex,trt,untrt.") from error
 
 
 # ---- the folder -----------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from desktop.studios.omics.schema import (
     AnalysisResult,
     CompareParams,
     CompareResult,
+    ContrastResult,
     Inspection,
     InspectParams,
     Plan,
@@ -267,9 +268,16 @@ async def _result(ctx: JobContext, row: repo.RunRow, manifest: dict[str, Any], r
         out_dir=out_dir,
         plan=Plan.model_validate(await ctx.io(load_json, out_dir / "plan.json")),
         summary=Summary.model_validate(row.summary),
+        contrasts=[_contrast_result(out_dir, told) for told in manifest["contrasts"]],
         isolation=RunIsolation.model_validate(manifest["isolation"]),
         warnings=manifest["warnings"],
         timings=manifest["timings_s"],
         headline=row.headline,
         repairs=repairs,
     )
+
+
+def _contrast_result(out_dir: Path, told: dict[str, Any]) -> ContrastResult:
+    """A contrast as the manifest has it, its folder made whole."""
+    rest = {name: value for name, value in told.items() if name != "folder"}
+    return ContrastResult(**rest, out_dir=out_dir / told["folder"])

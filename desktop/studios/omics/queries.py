@@ -215,6 +215,7 @@ def make_plan(
     samples: SampleTable | None = None,
     design: str | None = None,
     contrast: Contrast | None = None,
+    other_contrasts: list[Contrast] | None = None,
     alpha: float | None = None,
     lfc_threshold: float | None = None,
 ) -> Plan:
@@ -229,6 +230,7 @@ def make_plan(
         question=question,
         design=design,
         contrast=contrast,
+        other_contrasts=other_contrasts,
         alpha=alpha,
         lfc_threshold=lfc_threshold,
     )

@@ -42,7 +42,6 @@ from desktop.studios.omics.schema import (
     Reason,
     RunIsolation,
     SampleTable,
-    Summary,
 )
 from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, write_counts, write_samples
 
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from desktop.studios.omics.sources.dataset import ExpressionMatrix
 
 _COUNTS = ("counts", "expected_counts")
+_OVERRIDES = ("design", "contrast", "other_contrasts", "alpha", "lfc_threshold")  # of a plan that is given
 _INTENSITIES = ("log_intensity", "linear_intensity")
 _NORMALISED = {"tpm": "TPM or CPM", "fpkm": "FPKM, RPKM or otherwise normalised values"}
 _MODELS = {
@@ -95,13 +95,14 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
             inspection.model_copy(update={"samples": of_these_cells(samples, cells)}),
             design=params.design,
             contrast=params.contrast,
+            other_contrasts=params.other_contrasts or (),
             alpha=params.alpha,
             lfc_threshold=params.lfc_threshold,
         )
         if reason is not None:
             plan = plan.model_copy(update={"keep": cells | plan.keep, "reasons": [reason, *plan.reasons]})
     else:
-        given = {name: getattr(params, name) for name in ("design", "contrast", "alpha", "lfc_threshold")}
+        given = {name: getattr(params, name) for name in _OVERRIDES}
         plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
     plan = _for_values(plan, inspection)
     if params.plan is None and params.design is None:
@@ -329,6 +330,7 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
     from desktop.studios.omics.report_headline import headline
     from desktop.studios.omics.report_numbers import plain
     from desktop.studios.omics.results import load_json, load_run
+    from desktop.studios.omics.steps.contrasts import folder_of, title_of
 
     folder.gather()
     out = folder.finished
@@ -356,18 +358,37 @@ def finish(folder: RunFolder, script: bytes, plan: Plan, facts: RunFacts) -> dic
     }
     write_json(out / "manifest.json", manifest)
     view = load_run(out)
-    called = view.padj < plan.alpha
-    summary = Summary(
-        n_genes=len(view.gene_ids),
-        n_significant=int(called.sum()),
-        up=int((called & (view.log2_fold_change > 0)).sum()),
-        down=int((called & (view.log2_fold_change < 0)).sum()),
-    )
+    counted = _counted(view.log2_fold_change, view.padj, plan.alpha)
+    folders = [folder_of(contrast, number) for number, contrast in enumerate(plan.contrasts)]
     write_report(view, cautions=facts.cautions)
     (out / "manifest.json").unlink()
-    manifest |= {"headline": plain(headline(view)), "summary": summary.model_dump(), "files": file_hashes(out)}
+    manifest |= {
+        "headline": plain(headline(view)),
+        "summary": {"n_genes": len(view.gene_ids)} | counted,
+        "contrasts": [
+            {"name": title_of(contrast, view.samples), "folder": own}
+            | (_counted_in(out / own, plan.alpha) if own else counted)
+            for contrast, own in zip(plan.contrasts, folders, strict=True)
+        ],
+        "files": file_hashes(out),
+    }
     write_json(out / "manifest.json", manifest)
     return manifest
+
+
+def _counted(log2_fold_change: NDArray[np.float64], padj: NDArray[np.float64], alpha: float) -> dict[str, int]:
+    """Genes that a contrast calls; both (G,)."""
+    called = padj < alpha
+    up, down = called & (log2_fold_change > 0), called & (log2_fold_change < 0)
+    return {"n_significant": int(called.sum()), "up": int(up.sum()), "down": int(down.sum())}
+
+
+def _counted_in(folder: Path, alpha: float) -> dict[str, int]:
+    """The same of the results in a folder."""
+    from desktop.studios.omics.results import load_results_table
+
+    table = load_results_table(folder)
+    return _counted(table["log2_fold_change"].to_numpy(), table["padj"].to_numpy(), alpha)
 
 
 def words_prompt(out: Path) -> Prompt | None:

@@ -7,6 +7,7 @@ where the treated level is higher.
 
 from __future__ import annotations
 
+import csv
 import operator
 import re
 from collections.abc import Sequence
@@ -102,6 +103,27 @@ class Contrast(_Schema):
     treated: str = ""
     control: str = ""
     within: dict[str, str] = Field(default_factory=dict, exclude_if=operator.not_)
+
+    @classmethod
+    def of_text(cls, text: str) -> Contrast:
+        """What is typed: "FACTOR,TREATED,CONTROL", or "FACTOR" for the change per unit of a measurement.
+
+        Further parts "OTHER=LEVEL" say where it is made; a part with a comma stands in double quotes. ValueError.
+        """
+        try:
+            factor, *rest = (
+                part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True), [""])
+            )
+        except csv.Error as error:
+            raise ValueError(f"{text!r} cannot be taken apart") from error
+        levels, places = ([], rest) if len(rest) == 1 else (rest[:2], rest[2:])
+        within = {name.strip(): level.strip() for name, _, level in (place.partition("=") for place in places)}
+        is_slope = not any(levels) and ":" not in factor and (places or not levels)
+        is_whole = factor and ((levels and all(levels)) or is_slope)
+        if not is_whole or len(within) < len(places) or not all((*within, *within.values())):
+            raise ValueError(f"{text!r} is not FACTOR,TREATED,CONTROL")
+        treated, control = levels or ("", "")
+        return cls(factor=factor, treated=treated, control=control, within=within)
 
     @property
     def factors(self) -> list[str]:
@@ -270,6 +292,7 @@ class AnalysisParams(_Schema):
     sample_table: SampleTable | None = None  # as edited by the person; replaces the discovered one
     design: str | None = None
     contrast: Contrast | None = None
+    other_contrasts: list[Contrast] | None = None  # tested on the same fit; needs `contrast`, or a plan that has one
     alpha: float | None = Field(default=None, gt=0, lt=1)
     lfc_threshold: float | None = Field(default=None, ge=0)
     gene_sets: list[Path] = Field(default_factory=list)  # GMT files: added to the person's folder and to the plan
@@ -313,14 +336,28 @@ class RunIsolation(_Schema):
     detail: str
 
 
+class ContrastResult(_Schema):
+    """One contrast of a run: its name in words, the folder of its tables and figures, its numbers."""
+
+    name: str
+    out_dir: Path
+    n_significant: int
+    up: int
+    down: int
+
+
 class AnalysisResult(_Schema):
-    """What a run leaves: the folder, the plan as run, the numbers. `benchtop analyze --json` prints this."""
+    """What a run leaves: the folder, the plan as run, the numbers. `benchtop analyze --json` prints this.
+
+    summary     of the first contrast; `contrasts` has all, the first one first
+    """
 
     status: Literal["done"] = "done"
     run_id: str
     out_dir: Path
     plan: Plan
     summary: Summary
+    contrasts: list[ContrastResult] = Field(default_factory=list)
     isolation: RunIsolation
     warnings: list[str] = Field(default_factory=list)
     timings: dict[str, float] = Field(default_factory=dict)  # step → seconds

@@ -139,7 +139,26 @@ def test_a_contrast_may_hold_any_level(factor: str, treated: str, control: str) 
     assert _contrast(quoted) == {"factor": factor, "treated": treated, "control": control}
 
 
-@pytest.mark.parametrize("bad", ["", ",", "a,b", "a,b,c,d", "a,,c", '"a,b,c', "a\nb,c,d"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("age", {"factor": "age", "treated": "", "control": ""}),
+        ("age,sex=F", {"factor": "age", "treated": "", "control": "", "within": {"sex": "F"}}),
+        ("age,,,sex=F,diet=hf", {"factor": "age", "treated": "", "control": "", "within": {"sex": "F", "diet": "hf"}}),
+        (
+            'd,a=1,b,"cell, type=T, 1"',
+            {"factor": "d", "treated": "a=1", "control": "b", "within": {"cell, type": "T, 1"}},
+        ),
+        ("g:d,ko:yes,wt:no", {"factor": "g:d", "treated": "ko:yes", "control": "wt:no"}),
+    ],
+)
+def test_a_contrast_says_where_it_is_made_or_that_it_is_per_unit(text: str, expected: dict[str, object]) -> None:
+    assert _contrast(text) == expected
+
+
+@pytest.mark.parametrize(
+    "bad", ["", ",", "a,b", "a,b,c,d", "a,b=", "a,b,c,d=1,d=2", "a:b", "a,,c", '"a,b,c', "a\nb,c,d"]
+)
 def test_other_contrasts_are_refused(bad: str) -> None:
     with pytest.raises(InputError):
         _contrast(bad)

@@ -44,6 +44,19 @@ def test_every_dataset_is_asked_every_question(tmp_path: Path) -> None:
     assert items[2].samples.name == "sheet.csv"
 
 
+def test_an_item_may_have_several_contrasts_on_one_fit(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text(
+        "- {data: GSE1, contrast: ['arm,a,ctrl', 'arm,b,ctrl,sex=F', age]}\n- {data: GSE2, contrast: [arm, a, ctrl]}\n"
+    )
+    several, one = read_batch_file(tmp_path / "list.yaml")
+    assert several.contrast == one.contrast == Contrast(factor="arm", treated="a", control="ctrl")
+    assert several.other_contrasts == [
+        Contrast(factor="arm", treated="b", control="ctrl", within={"sex": "F"}),
+        Contrast(factor="age"),
+    ]
+    assert one.other_contrasts is None
+
+
 def test_a_csv_lists_items(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text('Data,Contrast,lfc\nGSE1,"dex,trt,untrt",1\n\nGSE2,"arm,""a, b"",c",\n')

@@ -124,15 +124,74 @@ def test_a_batch_that_is_the_treatment_is_never_dropped_without_a_yes() -> None:
     assert "treatment" in repair.why
 
 
-def test_a_level_of_a_further_contrast() -> None:
-    found = circumstances("~ batch + treatment", ("treatment", "treated", "untreated"))
+def mended(found: Circumstances, repair: Repair) -> Plan:
+    """The plan as it is after a repair, checked; as `plan_for` puts it together."""
+    assert isinstance(found.params, AnalysisParams)
+    params = AnalysisParams.model_validate(found.params.model_dump() | repair.params)
+    given = {name: getattr(params, name) for name in ("design", "contrast", "other_contrasts")}
+    assert params.plan is not None
+    plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
+    check_plan(plan, SAMPLES)
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("design", "further", "code"),
+    [
+        pytest.param(
+            "~ batch + treatment", Contrast(factor="batch", treated="B", control="a"), "use_level:batch=b", id="level"
+        ),
+        pytest.param(
+            "~ batch * treatment",
+            Contrast(factor="treatment", treated="treated", control="untreated", within={"batch": "B"}),
+            "use_level:batch=b",
+            id="where it is made",
+        ),
+        pytest.param(
+            "~ batch * treatment",
+            Contrast(factor="batch:treatment", treated="b:TREATED", control="a:untreated"),
+            "use_level:treatment=treated",
+            id="one level of an interaction",
+        ),
+        pytest.param(
+            "~ batch * treatment",
+            Contrast(factor="treatment", treated="treated", control="untreated", within={"Batch": "a"}),
+            "use_factor:batch",
+            id="factor where it is made",
+        ),
+        pytest.param(
+            "~ batch + treatment", Contrast(factor="day", treated="day 2", control="day 1"), "add_term:day", id="term"
+        ),
+        pytest.param(
+            "~ batch + treatment",
+            Contrast(factor="treatment", treated="treated", control="untreated", within={"batch": "a"}),
+            "add_term:batch:treatment",
+            id="product",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_further_contrast_alone_is_mended(design: str, further: Contrast, code: str) -> None:
+    found = circumstances(design, ("treatment", "treated", "untreated"))
     assert found.plan is not None
-    further = Contrast(factor="batch", treated="B", control="a")
+    first = found.plan.contrast
     plan = found.plan.model_copy(update={"other_contrasts": [further]})
     found = replace(found, plan=plan, params=AnalysisParams(data="x", plan=plan))
     (repair,) = repairs_for(failing(found), found)
-    assert not repair.asks
-    check_plan(Plan.model_validate(repair.params["plan"]), SAMPLES)
+    assert (repair.code, repair.asks) == (code, code.startswith("add_term"))
+    if code != "add_term:day":  # says what treatment says in these samples: the next repair is asked about
+        after = mended(found, repair)
+        assert after.contrast == first
+        assert after.other_contrasts == [further] or after.design == plan.design
+
+
+def test_no_term_goes_that_a_further_contrast_is_about() -> None:
+    found = circumstances("~ batch + lab + treatment", ("treatment", "treated", "untreated"))
+    assert found.plan is not None
+    plan = found.plan.model_copy(update={"other_contrasts": [Contrast(factor="lab", treated="y", control="x")]})
+    found = replace(found, plan=plan, params=AnalysisParams(data="x", plan=plan))
+    (repair,) = repairs_for(failing(found), found)
+    assert repair.code == "drop_term:batch"
+    assert mended(found, repair).other_contrasts == plan.other_contrasts
 
 
 @pytest.mark.parametrize("kept", ["Treated", "treatd"])

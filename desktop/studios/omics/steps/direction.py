@@ -21,7 +21,6 @@ class Comparison:
     """The contrast, the samples kept for it, and why.
 
     others     further contrasts on the same fit
-    modifier   the factor within whose levels the contrasts are made, "" for none
     is_whole   tested is all that the compared factor, or the interaction, does together; the contrast is only reported
     spans      places of the sentence that are read as this, so that they ask for nothing else
     """
@@ -31,7 +30,6 @@ class Comparison:
     reasons: list[Reason] = field(default_factory=list)
     cautions: list[Caution] = field(default_factory=list)
     others: list[Contrast] = field(default_factory=list)
-    modifier: str = ""
     is_whole: bool = False
     spans: list[tuple[int, int]] = field(default_factory=list)
 
@@ -42,9 +40,10 @@ class Comparison:
 
     @property
     def main(self) -> list[str]:
-        """The factors that have to be in the design, the compared one last."""
+        """The factors that have to be in the design: those in whose levels it is made, then the compared ones."""
+        within = [name for contrast in self.contrasts for name in contrast.within]
         compared = [name for contrast in self.contrasts for name in contrast.factors]
-        return list(dict.fromkeys([*([self.modifier] if self.modifier else []), *compared]))
+        return list(dict.fromkeys([*(name for name in within if name not in compared), *compared]))
 
     @property
     def products(self) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ Every choice in the plan has its reason. The comparison is found in `comparison`
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from desktop.studios.omics.errors import (
     ConfoundedError,
@@ -53,10 +54,11 @@ def plan_question(
     *,
     design: str | None = None,
     contrast: Contrast | None = None,
+    other_contrasts: Sequence[Contrast] = (),
     alpha: float | None = None,
     lfc_threshold: float | None = None,
 ) -> Plan:
-    """The plan a sentence leads to. `design`, `contrast`, `alpha` and `lfc_threshold` replace what the sentence says.
+    """The plan a sentence leads to. `design`, the contrasts, `alpha` and `lfc_threshold` replace what it says.
 
     raises   UnclearQuestionError (facts: choices), UnknownFactorError, UnknownLevelError, BadFormulaError,
              OneGroupError, TooFewReplicatesError, ConfoundedError, NotCountsError
@@ -125,7 +127,8 @@ def plan_question(
                 text="Expected counts are fractions of reads; they were rounded to whole reads.",
             )
         )
-    return _differential(draft, inspection, sentence, keep, design, contrast, reasons, cautions)
+    given = [*([contrast] if contrast is not None else []), *other_contrasts]
+    return _differential(draft, inspection, sentence, keep, design, given, reasons, cautions)
 
 
 _KINDS = {
@@ -271,16 +274,16 @@ def _differential(
     sentence: _Sentence,
     keep: dict[str, list[str]],
     design: str | None,
-    contrast: Contrast | None,
+    contrasts: Sequence[Contrast],
     reasons: list[Reason],
     cautions: list[Caution],
 ) -> Plan:
     samples = subset_samples(inspection.samples, keep)
-    if contrast is not None:
-        known_factors(samples, contrast)
-        comparison = Comparison(
-            contrast, keep={}, reasons=[Reason(about="contrast", text="Given by hand.", by="person")]
-        )
+    if contrasts:
+        for one in contrasts:
+            known_factors(samples, one)
+        by_hand = Reason(about="contrast", text="Given by hand.", by="person")
+        comparison = Comparison(contrasts[0], reasons=[by_hand], others=list(contrasts[1:]))
     else:
         comparison = _comparison(sentence, inspection, samples, design)
     reasons += comparison.reasons

@@ -175,9 +175,7 @@ def _placed(
     if len(modifiers) > 1:
         return None
     reasons.append(_named(contrasts, "The sentence names them."))
-    return Comparison(
-        contrasts[0], keep, reasons, cautions, others=contrasts[1:], modifier=modifiers[0] if modifiers else ""
-    )
+    return Comparison(contrasts[0], keep, reasons, cautions, others=contrasts[1:])
 
 
 def _joints(question: str, levels: Sequence[Mention]) -> list[tuple[int, int]]:
@@ -377,9 +375,7 @@ def _within_each(
     if len(contrasts) < 2 or (sides[0][0] and max(cells.values()) < 2):
         return None
     reasons.append(_named(contrasts, f"The sentence asks for it in each {modifier}."))
-    return Comparison(
-        contrasts[0], {}, reasons, cautions, others=contrasts[1:], modifier=modifier, spans=[span] if span else []
-    )
+    return Comparison(contrasts[0], {}, reasons, cautions, others=contrasts[1:], spans=[span] if span else [])
 
 
 def _each_place(

@@ -21,7 +21,7 @@ from desktop.studios.omics.steps.sample_table import subset_samples
 
 def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
     """Leave one term out: by itself where the model stays the same one, else with a yes."""
-    samples, contrast, design = found.samples, found.contrast, found.design
+    samples, contrasts, design = found.samples, found.contrasts, found.design
     if samples is None:
         return []
     if not design:
@@ -31,16 +31,17 @@ def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
         formula = parse_formula(design, kept)
     except AppError:
         return []
-    compared = set(contrast.factor.split(":")) if contrast else set(formula.terms[-1])
+    named = [name for contrast in contrasts for name in (*contrast.factors, *contrast.within)]
+    compared = list(dict.fromkeys(named)) or list(formula.terms[-1])
     offers = []
     for term in formula.terms:
         others = [one for one in formula.terms if one != term]
         after = _written(others)
-        if set(term) & compared:
+        if set(term) & set(compared):
             continue
-        blocks = [one for one in formula.terms if not set(one) & compared]
+        blocks = [one for one in formula.terms if not set(one) & set(compared)]
         is_same = _rank(blocks, kept) == _rank([one for one in blocks if one != term], kept)
-        if not is_same and not _is_solvable(after, kept, contrast):
+        if not is_same and not _is_solvable(after, kept, contrasts):
             continue
         name = ":".join(term)
         why = (
@@ -52,12 +53,12 @@ def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
     return sorted(offers, key=lambda one: one.asks)
 
 
-def _is_solvable(design: str, samples: SampleTable, contrast: Contrast | None) -> bool:
+def _is_solvable(design: str, samples: SampleTable, contrasts: Sequence[Contrast]) -> bool:
     from desktop.studios.omics.steps.design import check_design
 
     try:
-        if contrast is not None:
-            check_design(samples, design, [contrast])
+        if contrasts:
+            check_design(samples, design, contrasts)
             return True
         matrix, _, _ = model_matrix(samples, parse_formula(design, samples))
         return bool(rank_of(matrix) == matrix.shape[1] < len(samples.samples))
