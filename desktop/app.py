@@ -151,6 +151,8 @@ def build(
     from desktop.core.config import SettingsStore
     from desktop.core.events import EventBus
     from desktop.core.jobs import resolve
+    from desktop.engines.catalog import LOCAL_ENGINES
+    from desktop.engines.host import is_runtime_here
     from desktop.net.cache import ContentCache
     from desktop.net.http import HttpNet
     from desktop.net.secrets import Redactor, Secrets
@@ -205,7 +207,14 @@ def build(
         models=models,
         secrets=secrets,
         doctor=functools.partial(
-            checkups, paths=paths, store=store, settings=settings, sandbox=sandbox, secrets=secrets, cache=cache
+            checkups,
+            paths=paths,
+            store=store,
+            settings=settings,
+            sandbox=sandbox,
+            secrets=secrets,
+            cache=cache,
+            runtimes=[name for name in LOCAL_ENGINES if is_runtime_here(name)],
         ),
     )
 
@@ -247,6 +256,7 @@ def _make_models(
 def _make_fleet(paths: Paths, settings: SettingsStore, store: Database, clock: Clock) -> LocalFleet:
     """The models on this disk and the runtimes they need, within one budget of memory."""
     from desktop.core.paths import resources_dir
+    from desktop.engines.catalog import LOCAL_ENGINES
     from desktop.engines.fleet import LocalFleet
     from desktop.engines.footprint import this_machine
     from desktop.engines.host import LocalEngine
@@ -256,7 +266,7 @@ def _make_fleet(paths: Paths, settings: SettingsStore, store: Database, clock: C
     from desktop.store.model_sizes import ModelSizes
 
     caches = CacheLimits(paths.cache / "prompts")
-    engines: dict[EngineName, Engine] = {name: LocalEngine(name, caches) for name in ("mlx", "gguf")}
+    engines: dict[EngineName, Engine] = {name: LocalEngine(name, caches) for name in LOCAL_ENGINES}
     budget = MemoryBudget(
         engines,
         machine=this_machine(),

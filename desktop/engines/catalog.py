@@ -22,7 +22,7 @@ ModelId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,200}$")]
 Capability = Literal["chat", "json", "code", "thinking", "embed"]
-LOCAL_ENGINES: tuple[EngineName, ...] = ("mlx", "gguf")
+LOCAL_ENGINES: tuple[EngineName, ...] = ("mlx", "gguf", "coreml")
 DEFAULT_CONTEXT = {"small": 8192, "medium": 16384, "large": 32768}  # tokens a load holds when nobody asks for another
 
 

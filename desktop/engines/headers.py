@@ -28,11 +28,12 @@ _TYPE_BITS |= {"BF16": 16, "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64
 class ModelFacts:
     """What a model says of itself.
 
+    format          the runtime it is for; a BERT encoder runs on Core ML, whatever else is in safetensors on MLX
     bits            of its quantised weights; 16 or 32 for full precision
     context_tokens  longest the model was trained for
     """
 
-    format: Literal["mlx", "gguf"]
+    format: Literal["mlx", "gguf", "coreml"]
     architecture: str
     weights_bytes: int
     shape: Shape
@@ -109,7 +110,7 @@ def _folder_facts(folder: Path) -> ModelFacts:
     floats = {kind: size for kind, size in sizes.items() if kind in ("F16", "BF16", "F32")}
     number_bytes = 4 if max(floats, key=lambda kind: floats[kind], default="F16") == "F32" else 2
     return ModelFacts(
-        format="mlx",
+        format="coreml" if config.get("model_type") == "bert" else "mlx",
         architecture=str(config.get("model_type", "")),
         weights_bytes=sum(sizes.values()),
         shape=_config_shape(folder, text, number_bytes),

@@ -73,6 +73,12 @@ _OUT_OF_MEMORY = (
 )
 
 
+def is_runtime_here(name: EngineName) -> bool:
+    """Whether what a model's process needs is installed, and this machine can run it."""
+    is_here = name != "coreml" or sys.platform == "darwin"
+    return is_here and all(importlib.util.find_spec(needed) is not None for needed in _NEEDS[name])
+
+
 class LocalEngine:
     """One runtime on this machine: loads models, each into a process of its own."""
 
@@ -92,14 +98,14 @@ class LocalEngine:
 
     def is_available(self) -> bool:
         """Whether what the child needs is installed here."""
-        return all(importlib.util.find_spec(name) is not None for name in _NEEDS[self.name])
+        return is_runtime_here(self.name)
 
     async def load(self, files: ModelFiles) -> LocalModel:
         """Start a process and wait until its model has answered one token. Cancelling ends the process."""
         if not self.is_available():
             raise EngineMissingError(
-                f"The {self.name} runtime is not installed.",
-                hint="Install Benchtop with this engine, or use another model.",
+                f"The {self.name} runtime is not on this machine.",
+                hint="Install Benchtop with this engine (Core ML: macOS only), or use another model.",
             )
         deaths, at_s = self._deaths.get(files.id, (0, 0.0))
         if deaths:

@@ -41,6 +41,11 @@ def import_model(
     """
     source = source.expanduser().resolve()
     facts = read_facts(source)
+    if facts.format == "coreml" and pooling not in ("mean", "cls"):
+        raise BadModelError(
+            f"{source.name} is a text encoder: it gives vectors and writes nothing.",
+            hint="Say how its vectors are pooled, as its description does: benchtop models import … --pooling mean|cls",
+        )
     entry = _entry(name or to_name(source), source, facts, pooling)
     installed.check_is_free(entry.id)
     files = model_files(source)

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -43,12 +43,14 @@ def checkups(
     sandbox: Sandbox,
     secrets: _Keychain,
     cache: _Cache,
+    runtimes: Sequence[str],
 ) -> list[Checkup]:
     """Everything worth knowing, in the order a person should look at it. May take a few seconds (Docker)."""
     return [
         _python(),
         *store_checkups(store, paths),
         *_isolation(sandbox),
+        _local_models(runtimes),
         _keychain(secrets),
         *_disk(paths.home),
         _cache_size(cache),
@@ -81,6 +83,14 @@ def _isolation(sandbox: Sandbox) -> Iterator[Checkup]:
             yield Checkup(
                 "Docker" if kind == "docker" else "System sandbox", None if works else False, str(one), one.hint
             )
+
+
+def _local_models(runtimes: Sequence[str]) -> Checkup:
+    if not runtimes:
+        remedy = "Benchtop's rules plan and report without a model. For models on this machine: make gguf."
+        return Checkup("Local models", None, "no runtime for models is installed", remedy)
+    names = {"mlx": "MLX", "gguf": "GGUF (llama.cpp)", "coreml": "Core ML"}
+    return Checkup("Local models", True, "runtimes: " + ", ".join(names.get(name, name) for name in runtimes))
 
 
 def _keychain(secrets: _Keychain) -> Checkup:

@@ -235,6 +235,7 @@ def test_the_doctor_says_what_works_and_what_to_do(capsys: pytest.CaptureFixture
         "Store",
         "Docker",
         "System sandbox",
+        "Local models",
         "Keychain",
         "Disk",
         "Cache",

@@ -55,6 +55,17 @@ def test_a_gguf_file_is_linked(models: Installed, draft: Path, tmp_path: Path) -
     assert source.exists()
 
 
+def test_a_bert_encoder_is_for_core_ml_and_says_how_it_pools(models: Installed, draft: Path, tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "encoder", folder_files(bits=None, model_type="bert", max_position_embeddings=512))
+    with pytest.raises(BadModelError) as refused:
+        import_model(models, source, draft)
+    assert "--pooling" in refused.value.hint
+    assert states(models) == {}
+    import_model(models, source, draft, pooling="cls")
+    wanted = models.wanted("encoder")
+    assert (wanted.files.engine, wanted.files.pooling, wanted.files.context_tokens) == ("coreml", "cls", 512)
+
+
 def test_what_is_broken_leaves_nothing(models: Installed, draft: Path, tmp_path: Path) -> None:
     source = write_folder(tmp_path / "m", folder_files() | {"config.json": b"{"})
     with pytest.raises(BadModelError):
