@@ -122,7 +122,7 @@ def test_a_sentence_the_rules_cannot_read_is_read_by_a_model_and_waits_for_a_yes
     assert '<del title="This number is not in the results.">99</del>' in report
     n_changed = f"{done.result['summary']['n_significant']:,}"
     assert f'data-where="count:padj &lt; 0.05">{n_changed}</a>' in report
-    assert "99: not in the results" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "(99: This number is not in the results)" in (folder / "report.md").read_text(encoding="utf-8")
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert "told.json" in manifest["files"]
 

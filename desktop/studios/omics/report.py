@@ -131,7 +131,7 @@ def _noted(part: Number | Struck | str, noted: dict[tuple[str, str], str]) -> st
     if isinstance(part, str):
         return part
     if isinstance(part, Struck):
-        return f"({part.text}: not in the results)"
+        return str(_markdown(f"({part.text}: {part.why.rstrip('.')})"))
     noted[part.file, part.where] = part.text
     return part.text
 

@@ -23,9 +23,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A number in a model's words that is not in the results."""
+    """A number or a word of direction in a model's words that the results do not bear out, and why."""
 
     text: str
+    why: str = "This number is not in the results."
 
 
 Sentence = list["str | Number"]
@@ -51,7 +52,7 @@ def html_number(part: Number | Struck | str, files: dict[str, dict[str, Any]]) -
     if isinstance(part, str):
         return part
     if isinstance(part, Struck):
-        return Markup('<del title="This number is not in the results.">{}</del>').format(part.text)
+        return Markup('<del title="{}">{}</del>').format(part.why, part.text)
     sha = str(files.get(part.file, {}).get("sha256", ""))
     kind, _, place = part.where.partition(":")
     said = {"count": "rows where ", "cell": "", "json": ""}[kind] + place

@@ -1,12 +1,11 @@
 """A run put into words by a model, and every number in the words held to the results.
 
 A model writes the names of facts; the numbers are filled in here, each with its source. A number it writes itself
-stands only if it is the text of a fact; any other, in digits or as a word, is struck and flagged. Calls no model.
+stands only if it is the text of a fact; what is held to what is in `report_held.py`. Calls no model.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,29 +16,21 @@ import yaml
 
 from desktop.core.models import Message, Prompt, Task
 from desktop.core.paths import resources_dir
+from desktop.studios.omics.report_held import LONGEST, Fact, Known, Told, hold_to_results
 from desktop.studios.omics.report_numbers import Number, Struck, small
 from desktop.studios.omics.results import RunView, load_json
 
 FILE = "told.json"  # in a run's folder: the model, and its sentences as it wrote them
 TASK = Task(kind="omics.tell_results", is_private=True)
 N_GENES = 6  # of each direction, given to the model
-_LONGEST = 600  # characters of a sentence
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "sentences": {"type": "array", "minItems": 1, "maxItems": 6, "items": {"type": "string", "maxLength": _LONGEST}}
+        "sentences": {"type": "array", "minItems": 1, "maxItems": 6, "items": {"type": "string", "maxLength": LONGEST}}
     },
     "required": ["sentences"],
     "additionalProperties": False,
 }
-_FACT = re.compile(r"\[\[\s*([\w.:-]+)\s*\]\]")
-_WORDS = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|hundred"
-_WORDS += "|thousand|million|billion|dozen|half|third|quarter|twice|double|triple|twofold|threefold|tenfold"
-_DIGITS = r"(?<![\w.,])[-+−]?\d(?:[\d,.]*\d)?(?:e[-+−]?\d+)?(?:\s?%)?(?!\w)"
-_NUMBER = re.compile(rf"{_DIGITS}|\b(?:{_WORDS})s?\b", re.IGNORECASE)
-
-
-Told = list["str | Number | Struck"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +42,6 @@ class Words:
     n_struck: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A number of the run with what it says."""
-
-    number: Number
-    says: str
-
-
 def told_facts(view: RunView) -> dict[str, Fact]:
     """What a model may say of a run, by name. Empty for a run without a contrast."""
     plan, contrast = view.plan, view.plan.contrast
@@ -68,26 +51,28 @@ def told_facts(view: RunView) -> dict[str, Fact]:
     called = f"padj < {plan.alpha!r}"
     facts: dict[str, Fact] = {}
 
-    def count(name: str, mask: Any, where: str, says: str) -> None:
-        facts[name] = Fact(Number(f"{int(np.sum(mask)):,}", "results.csv", f"count:{where}"), says)
+    def count(name: str, mask: Any, where: str, says: str, sign: int = 0) -> None:
+        facts[name] = Fact(Number(f"{int(np.sum(mask)):,}", "results.csv", f"count:{where}"), says, sign=sign)
 
     count("n_tested", np.isfinite(view.padj), "padj == padj", "genes tested")
     count("n_changed", is_called, called, "genes that change")
     up, down = f"{called} and log2_fold_change > 0", f"{called} and log2_fold_change < 0"
-    count("n_up", is_called & (change > 0), up, f"genes higher in {contrast.treated or 'larger values'}")
-    count("n_down", is_called & (change < 0), down, f"genes lower in {contrast.treated or 'larger values'}")
-    facts["alpha"] = Fact(Number(f"{plan.alpha:g}", "plan.json", "json:/alpha"), "the threshold on the adjusted p")
+    count("n_up", is_called & (change > 0), up, f"genes higher in {contrast.treated or 'larger values'}", 1)
+    count("n_down", is_called & (change < 0), down, f"genes lower in {contrast.treated or 'larger values'}", -1)
+    alpha = Number(f"{plan.alpha:g}", "plan.json", "json:/alpha")
+    facts["alpha"] = Fact(alpha, "the threshold on the adjusted p", "threshold")
     for direction, sign in (("up", 1), ("down", -1)):
         for rank, i in enumerate(np.flatnonzero(is_called & (sign * change > 0))[:N_GENES], start=1):
-            gene, name = view.gene_ids[i], view.gene_symbols[i] or view.gene_ids[i]
+            gene, name = view.gene_ids[i], _called(view.gene_symbols[i] or view.gene_ids[i])
             cell = f"cell:gene_id={gene};"
             shown = Number(f"{change[i]:+.2f}", "results.csv", f"{cell}log2_fold_change")
-            facts[f"{direction}{rank}_change"] = Fact(shown, f"log2 fold change of {name}")
+            facts[f"{direction}{rank}_change"] = Fact(shown, f"log2 fold change of {name}", "change", gene, sign)
             sure = Number(small(view.padj[i]), "results.csv", f"{cell}padj")
-            facts[f"{direction}{rank}_p"] = Fact(sure, f"adjusted p of {name}")
+            facts[f"{direction}{rank}_p"] = Fact(sure, f"adjusted p of {name}", "p", gene)
     for k in range(min(2, len(view.pca_percent))):
         shown = Number(f"{view.pca_percent[k]:.1f} %", "pca.csv", f"cell:sample=percent_variance;PC{k + 1}")
-        facts[f"pc{k + 1}"] = Fact(shown, f"share of the variance that principal component {k + 1} holds")
+        says = f"share of the variance that principal component {k + 1} holds"
+        facts[f"pc{k + 1}"] = Fact(shown, says, "share", f"PC{k + 1}")
     return facts
 
 
@@ -98,11 +83,33 @@ def words_of(view: RunView) -> Words | None:
     told = load_json(view.out_dir / FILE)
     given = told.get("sentences")
     sentences = [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
-    factors = view.samples.factors
-    names = [*factors, *(level for values in factors.values() for level in set(values)), *view.samples.samples]
-    names += [name for name in (*view.gene_symbols, *view.gene_ids) if any(name in text for text in sentences)]
-    held = hold_to_results(sentences, told_facts(view), [*names, view.plan.design])
+    held = hold_to_results(sentences, told_facts(view), known_of(view, sentences))
     return Words(str(told.get("model", "")), held, sum(isinstance(part, Struck) for one in held for part in one))
+
+
+def known_of(view: RunView, sentences: Sequence[str]) -> Known:
+    """What of a run sentences can be held to beside the facts: names, and where each gene they name goes."""
+    factors, contrast, text = view.samples.factors, view.plan.contrast, "\n".join(sentences)
+    genes: dict[str, tuple[str, ...]] = {}
+    changes: dict[str, int] = {}
+    for gene, symbol, change, padj in zip(
+        view.gene_ids, view.gene_symbols, view.log2_fold_change, view.padj, strict=True
+    ):
+        for name in {gene, symbol}:
+            if name and name in text:
+                genes[name] = (*genes.get(name, ()), gene)
+                changes[gene] = int(np.sign(change)) if padj < view.plan.alpha else 0
+    compared = {contrast.treated, contrast.control} if contrast else set()
+    levels = {level for name in (contrast.factors if contrast else ()) for level in factors.get(name, ())}
+    is_plain = contrast is not None and not contrast.is_interaction and not contrast.is_slope
+    return Known(
+        names=[*factors, *(level for values in factors.values() for level in set(values)), *view.samples.samples],
+        genes=genes,
+        changes=changes,
+        treated=contrast.treated if contrast and is_plain else "",
+        control=contrast.control if contrast and is_plain else "",
+        others=sorted(levels - compared) if is_plain else (),
+    )
 
 
 def told_prompt(view: RunView, facts: Mapping[str, Fact]) -> Prompt:
@@ -118,45 +125,9 @@ def told_prompt(view: RunView, facts: Mapping[str, Fact]) -> Prompt:
     return Prompt((Message("system", words["system"]), Message("user", filled)), TASK, schema=SCHEMA, max_tokens=500)
 
 
-def hold_to_results(sentences: Sequence[str], facts: Mapping[str, Fact], names: Sequence[str]) -> list[Told]:
-    """The sentences with every number traced or struck.
-
-    names   what may hold digits and is no number: genes, levels, factors; longest match first
-    """
-    by_text = {_bare(fact.number.text): fact.number for fact in reversed(list(facts.values()))}
-    known = sorted({name for name in names if re.search(r"\d", name)}, key=len, reverse=True)
-    is_name = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)") if known else None
-    return [_held(re.sub(r"\s+", " ", text[:_LONGEST]).strip(), facts, by_text, is_name) for text in sentences if text]
-
-
-def _held(text: str, facts: Mapping[str, Fact], by_text: Mapping[str, Number], is_name: re.Pattern[str] | None) -> Told:
-    parts: Told = []
-    at = 0
-    for match in _FACT.finditer(text):
-        parts += _literal(text[at : match.start()], by_text, is_name)
-        fact = facts.get(match.group(1))
-        parts.append(fact.number if fact else Struck(match.group(0)))
-        at = match.end()
-    return [part for part in (*parts, *_literal(text[at:], by_text, is_name)) if part]
-
-
-def _literal(text: str, by_text: Mapping[str, Number], is_name: re.Pattern[str] | None) -> Told:
-    """Text without facts' names: names are kept whole, numbers are looked up."""
-    spared = [match.span() for match in is_name.finditer(text)] if is_name else []
-    parts: Told = []
-    at = 0
-    for match in _NUMBER.finditer(text):
-        if any(start <= match.start() < end for start, end in spared):
-            continue
-        parts.append(text[at : match.start()])
-        parts.append(by_text.get(_bare(match.group(0))) or Struck(match.group(0)))
-        at = match.end()
-    return [*parts, text[at:]]
-
-
-def _bare(text: str) -> str:
-    """A number's text without what only makes it easier to read."""
-    return text.replace(",", "").replace("−", "-").replace(" ", "").lstrip("+").rstrip(".")
+def _called(name: str) -> str:
+    """A gene as the facts name it: a bare number would be taken for one."""
+    return f"gene {name}" if name.isdigit() else name
 
 
 @lru_cache(maxsize=1)
