@@ -23,14 +23,27 @@ blocked <- eBayes(lmFit(x, design, block = donor, correlation = corfit$consensus
 both <- eBayes(lmFit(x, design, block = donor, correlation = corfit$consensus.correlation), robust = TRUE)
 weights <- arrayWeights(x, design)
 weighted <- eBayes(lmFit(x, design, weights = weights))
+trended <- eBayes(lmFit(x, design), trend = TRUE, robust = TRUE)
+gaps <- x                                                      # the same with values missing, in some probes a whole group's
+gaps[(7 * row(x) + 3 * col(x)) %% 9 == 0] <- NA
+gaps[101:110, group == "drug"] <- NA
+gaps_plain <- eBayes(lmFit(gaps, design))
+gaps_trended <- eBayes(lmFit(gaps, design), trend = TRUE, robust = TRUE)
+gaps_corfit <- duplicateCorrelation(gaps, design, block = donor)
+gaps_blocked <- eBayes(lmFit(gaps, design, block = donor, correlation = gaps_corfit$consensus.correlation))
+gaps_weights <- arrayWeights(gaps, design)
+gaps_weighted <- eBayes(lmFit(gaps, design, weights = gaps_weights))
 out <- data.frame(probe = rownames(x), x)
-for (name in c("plain", "robust", "blocked", "both", "weighted")) {
+for (name in c("plain", "robust", "blocked", "both", "weighted", "trended",
+               "gaps_plain", "gaps_trended", "gaps_blocked", "gaps_weighted")) {
   found <- top(get(name)); colnames(found) <- paste(name, colnames(found), sep = "_"); out <- cbind(out, found)
 }
 write.csv(format(out, digits = 12), gzfile("limma_reference.csv.gz"), row.names = FALSE, quote = FALSE)
 said <- rbind(
   data.frame(name = "correlation", value = corfit$consensus.correlation),
   data.frame(name = "robust_df_prior", value = max(robust$df.prior)),
-  data.frame(name = paste0("weight_", colnames(x)), value = weights)
+  data.frame(name = paste0("weight_", colnames(x)), value = weights),
+  data.frame(name = "gaps_correlation", value = gaps_corfit$consensus.correlation),
+  data.frame(name = paste0("gaps_weight_", colnames(x)), value = gaps_weights)
 )
 write.csv(format(said, digits = 12), "limma_numbers.csv", row.names = FALSE, quote = FALSE)

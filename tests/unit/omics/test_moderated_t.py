@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from desktop.studios.omics.steps.block_correlation import within_block_correlation
 from desktop.studios.omics.steps.moderated_t import (
     fit_intensities,
     fit_prior,
     moderated_f_test,
     moderated_t_test,
     share_of_trend,
-    within_block_correlation,
 )
 
 DESIGN = pd.DataFrame({"Intercept": 1.0, "treated": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]})

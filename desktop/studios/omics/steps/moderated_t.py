@@ -1,17 +1,16 @@
 """Differential expression of log-intensities with moderated t-statistics, as limma computes them, batched over genes.
 
 Pure functions over numpy arrays: no files, no network, no randomness. The whole text of this file is pasted into every
-array script, so it imports nothing but numpy, scipy, pandas and `robust_prior.py`, which is pasted too. It is not for
-raw counts and not for intensities on their natural scale: give it log2 values.
+array script, so it imports nothing but numpy, scipy, pandas and files that are pasted too: the prior that wild genes do
+not move is in `robust_prior.py`, correlated samples in `block_correlation.py`. It is not for raw counts and not for
+intensities on their natural scale: give it log2 values.
 
 Axes are always (samples, genes): S samples, G genes, P design columns.
 
 Sources: Smyth 2004, doi:10.2202/1544-6115.1027 (hierarchical model, moderated t, estimation of the prior);
 Law et al. 2014, doi:10.1186/gb-2014-15-2-r29 (prior variance as a trend of the mean);
 Smyth 2004, section 4 (moderated F);
-McCarthy & Smyth 2009, doi:10.1093/bioinformatics/btp053 (test relative to a threshold);
-Smyth, Michaud & Scott 2005, doi:10.1093/bioinformatics/bti270 (within-block correlation);
-Phipson et al. 2016, doi:10.1214/16-AOAS920 (robust prior).
+McCarthy & Smyth 2009, doi:10.1093/bioinformatics/btp053 (test relative to a threshold).
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from desktop.studios.omics.steps.block_correlation import patterns_of, within_block_correlation
 from desktop.studios.omics.steps.robust_prior import robust_prior
 
 Floats = NDArray[np.float64]
@@ -98,18 +98,27 @@ def fit_intensities(
     elif weights is not None:
         whitener = np.diag(np.sqrt(weights))
     beta, unscaled, variance, df = _least_squares(values, x, whitener)
-    mean = np.nanmean(values, axis=0)
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
     prior = fit_prior(variance, df, mean if trend else None)
     own_df = np.full(len(df), prior.df)
     usable = (df > 0) & np.isfinite(variance)
     if robust and usable.sum() > 2:
-        squeezed = prior.variance.copy()
-        squeezed[usable], own_df[usable] = robust_prior(variance[usable], df[usable], squeezed[usable], prior.df)
-        prior = VariancePrior(float(own_df[usable].max()), squeezed)
-    known = np.where(df > 0, variance, 0.0)
+        told = mean[usable] if trend else None
+        squeezed = robust_prior(variance[usable], df[usable], prior.variance[usable], prior.df, told)
+        own_df = np.full(len(df), squeezed.df)
+        own_df[usable] = squeezed.own_df
+        everywhere = np.full(len(df), squeezed.variance[0])
+        if told is not None:
+            order = np.argsort(told, kind="stable")
+            everywhere = np.exp(np.interp(mean, told[order], np.log(squeezed.variance)[order]))
+        everywhere[usable] = squeezed.variance
+        prior = VariancePrior(float(own_df.max()), everywhere)
+    seen = np.where(df > 0, variance, 0.0)
     with np.errstate(invalid="ignore"):
-        posterior = (df * known + own_df * prior.variance) / (df + own_df)
-    posterior = np.where(np.isinf(own_df), np.where(df > 0, prior.variance, np.nan), posterior)
+        posterior = (df * seen + own_df * prior.variance) / (df + own_df)
+    posterior = np.where(np.isinf(own_df), prior.variance, posterior)
     df_total = np.minimum(df + own_df, df.sum())
     return ModeratedFit(design, beta, unscaled, variance, df, posterior, df_total, mean, prior, rho)
 
@@ -124,9 +133,11 @@ def moderated_t_test(
     returns        (G,) rows: base_mean (average log2 intensity), log2_fold_change, lfc_se, stat, pvalue, padj (BH over
                    all genes with a p-value), reason ("" or "too_few_values")
     """
-    weights = np.asarray(contrast, dtype=np.float64)
-    change = weights @ fit.beta
-    se = np.sqrt(np.einsum("i,ijg,j->g", weights, fit.unscaled, weights) * fit.posterior)
+    asked = np.flatnonzero(contrast)  # a coefficient that a gene does not tell spoils only what asks for it
+    weights = np.asarray(contrast, dtype=np.float64)[asked]
+    change = weights @ fit.beta[asked]
+    unscaled = fit.unscaled[np.ix_(asked, asked)]
+    se = np.sqrt(np.einsum("i,ijg,j->g", weights, unscaled, weights) * fit.posterior)
     with np.errstate(invalid="ignore", divide="ignore"):
         if lfc_threshold > 0:
             size = np.abs(change)
@@ -245,109 +256,32 @@ def natural_spline(at: Floats, data: Floats) -> Floats:
     return np.column_stack(columns)
 
 
-def within_block_correlation(values: Floats, x: Floats, block: NDArray[np.int64]) -> float:
-    """Correlation between samples of one block, as limma's duplicateCorrelation: REML for each gene, averaged on
-    Fisher's scale with 15 % trimmed at each end.
-
-    values  (S, G), of which genes without a missing value are used    x  (S, P)    block  (S,)
-    A gene's variances come from its contrasts orthogonal to the design: each squared contrast has the mean
-    residual variance + block variance × eigenvalue, so the two are found by gamma regression.
-    """
-    complete = values[:, np.isfinite(values).all(axis=0)]
-    membership = (block[:, None] == np.unique(block)[None, :]).astype(np.float64)
-    q, _ = np.linalg.qr(x, mode="complete")
-    null = q[:, x.shape[1] :]
-    eigenvalue, vector = np.linalg.eigh(null.T @ membership @ membership.T @ null)
-    square = (vector.T @ (null.T @ complete)) ** 2
-    block_size = float(membership.sum(axis=0).max())
-    if block_size < 2 or not complete.size:
-        return 0.0
-    parts = _gamma_regression(np.column_stack([np.ones(len(eigenvalue)), np.maximum(eigenvalue, 0.0)]), square)
-    rho = np.clip(parts[1] / parts.sum(axis=0), 1.0 / (1.0 - block_size) + 0.01, 0.99)
-    return float(np.tanh(stats.trim_mean(np.arctanh(rho[np.isfinite(rho)]), 0.15)))
-
-
-def _gamma_regression(x: Floats, y: Floats, *, tol: float = 1e-6, max_iter: int = 20) -> Floats:
-    """Coefficients (2, G) of gamma regressions with identity link, y (K, G) >= 0 on x (K, 2), all genes at once.
-
-    Fisher scoring from the least-squares fit (from a constant where that is negative somewhere), each step damped until
-    the deviance does not rise: the steps, and so the local optimum, of statmod's glmgam.fit.
-    """
-    beta: Floats = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
-    if len(x) < 3 or (np.abs(x[:, 1]) > 1e-15).sum() < 2 or x[:, 1].var() <= 1e-15:
-        return beta
-    is_negative = (x @ beta < 0).any(axis=0)
-    beta[:, is_negative] = np.stack([y.mean(axis=0), np.zeros(y.shape[1])])[:, is_negative]
-    deviance = _gamma_deviance(y, x @ beta)
-    damping = np.full(y.shape[1], np.nan)
-    running = np.flatnonzero(y.max(axis=0) > 0)
-    for iteration in range(max_iter + 1):
-        mean = x @ beta[:, running]
-        weight = mean**2
-        weight = 1.0 / np.maximum(weight, weight.max(axis=0) / 1e3)
-        information = np.einsum("ki,kg,kj->gij", x, weight, x)
-        largest = np.maximum(information[:, 0, 0], information[:, 1, 1])
-        if iteration == 0:
-            damping[running] = np.trace(information, axis1=1, axis2=2) / 4.0
-        slope = x.T @ ((y[:, running] - mean) * weight)
-        step, is_first, is_stuck = np.zeros_like(slope), np.ones(len(running), bool), np.zeros(len(running), bool)
-        left = np.arange(len(running))
-        while len(left):
-            genes = running[left]
-            damped = information[left] + damping[genes][:, None, None] * np.eye(2)
-            step[:, left] = np.linalg.solve(damped, slope[:, left].T[:, :, None])[:, :, 0].T
-            tried = _gamma_deviance(y[:, genes], x @ (beta[:, genes] + step[:, left]))
-            peak = (x @ (beta[:, genes] + step[:, left])).max(axis=0)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                is_good = (tried <= deviance[genes]) | (tried / peak < 1e-15)
-            is_over = ~is_good & (damping[genes] / largest[left] > 1e15)
-            step[:, left[is_over]] = 0.0
-            is_stuck[left[is_over]] = True
-            deviance[genes[is_good]] = tried[is_good]
-            left = left[~is_good & ~is_over]
-            damping[running[left]] *= 2.0
-            is_first[left] = False
-        beta[:, running] += step
-        damping[running[is_first]] /= 10.0
-        peak = (x @ beta[:, running]).max(axis=0)
-        is_done = ((slope * step).sum(axis=0) < tol) | (deviance[running] / peak < 1e-15) | is_stuck
-        running = running[~is_done]
-        if not len(running):
-            break
-    return beta
-
-
-def _gamma_deviance(y: Floats, mean: Floats) -> Floats:
-    """(G,) deviance of y (K, G) at these means; infinite where a mean is negative."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        terms = (y - mean) / mean - np.log(y / mean)
-    terms = np.where((y < 1e-15) & (mean < 1e-15), 0.0, terms)
-    return np.where((mean < 0).any(axis=0), np.inf, 2.0 * terms.sum(axis=0))
-
-
 def _least_squares(values: Floats, x: Floats, whitener: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Coefficients (P, G), unscaled covariance (P, P, G), residual variance (G,), residual df (G,)."""
+    """Coefficients (P, G), unscaled covariance (P, P, G), residual variance (G,), residual df (G,).
+
+    Coefficients that a gene's known samples cannot tell are NaN; its variance counts all the same, as in limma.
+    """
     n_columns = x.shape[1]
     n_genes = values.shape[1]
     beta = np.full((n_columns, n_genes), np.nan)
     unscaled = np.full((n_columns, n_columns, n_genes), np.nan)
     variance = np.full(n_genes, np.nan)
     df = np.zeros(n_genes)
-    present = np.isfinite(values)
-    patterns, which = np.unique(present, axis=1, return_inverse=True)
-    for index in range(patterns.shape[1]):
-        rows = patterns[:, index]
-        genes = np.flatnonzero(which.ravel() == index)
-        if rows.sum() < n_columns or np.linalg.matrix_rank(x[rows]) < n_columns:
+    for rows, genes in patterns_of(np.isfinite(values)):
+        if not rows.any():
             continue
         whiten = whitener if rows.all() else np.linalg.inv(_cholesky_of(whitener, rows))
         design, response = whiten @ x[rows], whiten @ values[np.ix_(rows, genes)]
-        inverse = np.linalg.inv(design.T @ design)
-        solution = np.linalg.lstsq(design, response, rcond=None)[0]
-        residual = response - design @ solution
-        left_over = int(rows.sum()) - n_columns
-        beta[:, genes] = solution
-        unscaled[:, :, genes] = inverse[:, :, None]
+        left, singular, right = np.linalg.svd(design, full_matrices=False)
+        rank = int((singular > 1e-9 * singular[0]).sum())
+        left, singular, right = left[:, :rank], singular[:rank], right[:rank]
+        residual = response - left @ (left.T @ response)
+        told = (right**2).sum(axis=0) > 1.0 - 1e-9  # coefficients that these samples tell
+        back = right.T / singular
+        solution, inverse = back @ (left.T @ response), back @ back.T
+        beta[np.ix_(told, genes)] = solution[told]
+        unscaled[np.ix_(told, told, genes)] = inverse[np.ix_(told, told)][:, :, None]
+        left_over = int(rows.sum()) - rank
         df[genes] = left_over
         if left_over > 0:
             variance[genes] = (residual**2).sum(axis=0) / left_over

@@ -9,32 +9,54 @@ Source: Phipson et al. 2016, doi:10.1214/16-AOAS920.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from desktop.studios.omics.steps.lowess import lowess
+
 Floats = NDArray[np.float64]
 
 LOW_TAIL, HIGH_TAIL = 0.05, 0.1  # shares of the genes that are winsorised
+TREND_SPAN = 0.4  # of the curve through log-variance over the mean
 
 
-def robust_prior(variance: Floats, df: Floats, centre: Floats, prior_df: float) -> tuple[Floats, Floats]:
-    """Prior variance (G,) and each gene's own prior degrees of freedom (G,).
+@dataclass(frozen=True)
+class RobustPrior:
+    """variance (G,) prior variance; df of a gene that is no outlier; own_df (G,) each gene's own prior df."""
+
+    variance: Floats
+    df: float
+    own_df: Floats
+
+
+def robust_prior(
+    variance: Floats, df: Floats, centre: Floats, prior_df: float, mean: Floats | None = None
+) -> RobustPrior:
+    """The prior without what few genes do to it.
 
     variance   (G,) residual variances, finite    df   (G,) their degrees of freedom, > 0
-    centre     (G,) prior variance without robustness, whose shape over the genes (the trend) is kept
-    prior_df   prior degrees of freedom without robustness
+    centre     (G,) prior variance without robustness    prior_df   prior degrees of freedom without it
+    mean       (G,) average intensity that the prior variance follows, None for one prior variance
     """
     n_genes = len(variance)
     variance = np.maximum(variance, 1e-12 * float(np.median(variance)))
     one_df = float(df.max())
-    if n_genes * HIGH_TAIL < 1.0 or np.isinf(prior_df):
-        return centre, np.full(n_genes, prior_df)
+    plain = RobustPrior(centre, prior_df, np.full(n_genes, prior_df))
+    if n_genes * HIGH_TAIL < 1.0:
+        return plain
     ratio = variance / centre
     if (df < one_df - 1e-14).any():
         ratio = _as_if_of(ratio, df, one_df, prior_df)
     z = np.log(ratio) + np.log(centre)
-    trend = np.full(n_genes, stats.trim_mean(z, HIGH_TAIL)) if np.ptp(centre) == 0 else np.log(centre)
+    if mean is None:
+        trend = np.full(n_genes, stats.trim_mean(z, HIGH_TAIL))
+    else:
+        order = np.argsort(mean, kind="stable")
+        trend = np.empty(n_genes)
+        trend[order] = lowess(mean[order], z[order], TREND_SPAN)
     rest = z - trend
     low, high = np.quantile(rest, [LOW_TAIL, 1.0 - HIGH_TAIL])
     clipped = np.clip(rest, low, high)
@@ -43,16 +65,17 @@ def robust_prior(variance: Floats, df: Floats, centre: Floats, prior_df: float) 
     def excess(at: float) -> float:
         return float(np.log(spread / winsorised_moments(one_df, at / (1.0 - at) if at < 1.0 else np.inf)[1]))
 
-    start = prior_df / (1.0 + prior_df)
     if excess(1.0) <= 0:
         found = np.inf
-    elif excess(start) >= 0:
+    elif np.isinf(prior_df):
+        return plain
+    elif excess(start := prior_df / (1.0 + prior_df)) >= 0:
         found = prior_df
     else:
         at = optimize.brentq(excess, start, 1.0, xtol=1e-14)
         found = at / (1.0 - at)
     prior = np.exp(trend + middle - winsorised_moments(one_df, found)[0])
-    return prior, _own_df(np.exp(z) / prior, one_df, found)
+    return RobustPrior(prior, found, _own_df(np.exp(z) / prior, one_df, found))
 
 
 def winsorised_moments(df: float, prior_df: float) -> tuple[float, float]:

@@ -26,9 +26,11 @@ from desktop.studios.omics.steps.sample_table import subset_samples
 
 COUNTS = ("counts", "expected_counts")
 PARTS = {  # in the order of the script; the recipe comes last
-    True: ("deseq", "quality", "sample_swap", "count_model", "design_matrix", "enrichment", "figures"),
+    True: ("lowess", "deseq", "quality", "sample_swap", "count_model", "design_matrix", "enrichment", "figures"),
     False: (
+        "lowess",
         "robust_prior",
+        "block_correlation",
         "sample_weights",
         "moderated_t",
         "quality",
@@ -41,8 +43,10 @@ PARTS = {  # in the order of the script; the recipe comes last
 }
 TITLES = {
     "deseq": "Differential expression of counts: the model, the test, the adjustment",
+    "lowess": "A robust curve through points",
     "moderated_t": "Differential expression of log-intensities: the model, the test, the adjustment",
     "robust_prior": "The prior of the variances where a few genes vary wildly",
+    "block_correlation": "Correlation of samples that share a block",
     "sample_weights": "Weights of samples by how well they fit",
     "count_model": "Counts: how they are brought to one scale, fitted and tested",
     "intensity_model": "Values on a log scale: how they are brought to one scale, fitted and tested",
