@@ -25,7 +25,9 @@ _ACROSS = re.compile(
     rf"|\b(?P<course>time[ -](?:course|series))\b|\b(?:anova|likelihood[- ]ratio|lrt|f[- ]test)\b",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(r"(^|_)(time|hours?|days?|weeks?|minutes?|age|stage|tp|timepoint)(_|$)", re.IGNORECASE)
+_TIME_NAME = re.compile(
+    r"(^|_)(time|hours?|days?|weeks?|minutes?|age|stage|tp|timepoint|hpi|dpi|hpf|dpf)(_|$)", re.IGNORECASE
+)
 _UNITS = {"s": 1 / 60, "sec": 1 / 60, "m": 1.0, "min": 1.0, "h": 60.0, "hr": 60.0, "d": 1440.0, "day": 1440.0}
 _UNITS |= {"hour": 60.0, "w": 10080.0, "wk": 10080.0, "week": 10080.0}
 

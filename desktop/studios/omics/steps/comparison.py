@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from desktop.studios.omics.errors import OneGroupError, TooFewReplicatesError, UnclearQuestionError
 from desktop.studios.omics.schema import Caution, Contrast, DesignProposal, Reason, SampleTable
@@ -198,7 +199,7 @@ def _compared_factor(
         own = [m for m in named if m.factor == name]
         levels = {m.level for m in own if m.level is not None}
         score = max(m.strength for m in own)
-        score += 3.0 * (len(levels) >= 2) + 0.5 * bool(levels)
+        score += 3.0 * (len(levels) >= 2) + 0.5 * bool(levels) + 1.0 * _is_versus(question, own)
         role = factors[name].role
         if not levels and role in ("pairing", "replicate", "batch"):
             if not _is_topic(question, own):
@@ -229,6 +230,15 @@ def _compared_factor(
             choices=[best, *rivals],
         )
     return best
+
+
+def _is_versus(question: str, mentions: Sequence[Mention]) -> bool:
+    """Two levels stand on both sides of a "versus"."""
+    levels = [m for m in mentions if m.level is not None]
+    return any(
+        one.level != other.level and _VERSUS.fullmatch(question[one.end : other.start].strip())
+        for one, other in pairwise(levels)
+    )
 
 
 def _is_topic(question: str, mentions: Sequence[Mention]) -> bool:

@@ -21,6 +21,7 @@ from desktop.studios.omics.steps.design_matrix import DesignColumns, contrast_we
 from desktop.studios.omics.steps.factors import Factor, factors_of
 from desktop.studios.omics.steps.formula import (
     Formula,
+    as_labels,
     columns_of,
     model_matrix,
     numeric_factors,
@@ -106,8 +107,8 @@ def blocks_for(
         if factor.has_gaps:
             reasons.append(_reason(what, f"{factor.name} is not known for every sample, so it is left out."))
             continue
-        trial = [f"C({quoted(name)})" for name in [*(other.name for other in kept), factor.name]]
-        trial.append(quoted(groups) if is_slope else f"C({quoted(groups)})")
+        trial = [as_labels(name) for name in [*(other.name for other in kept), factor.name]]
+        trial.append(quoted(groups) if is_slope else as_labels(groups))
         matrix, _, _ = model_matrix(samples, parse_formula("~" + "+".join(trial), samples), slopes)
         rank = rank_of(matrix)
         least = 1 if what == "pairing" else 2 if what == "batch" else 3

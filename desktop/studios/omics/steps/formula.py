@@ -44,8 +44,7 @@ class Formula:
 
     def __str__(self) -> str:
         parts = [
-            ":".join(f"C({quoted(name)})" if name in self.wrapped else quoted(name) for name in term)
-            for term in self.terms
+            ":".join(as_labels(name) if name in self.wrapped else quoted(name) for name in term) for term in self.terms
         ]
         return "~ " + " + ".join(([] if self.has_intercept else ["0"]) + parts or ["1"])
 
@@ -62,6 +61,11 @@ class Formula:
 def quoted(name: str) -> str:
     """A factor's name as a formula of ours holds it: between backticks unless it is plain words."""
     return name if re.fullmatch(r"[^\W\d][\w .-]*", name) and name.strip() == name else f"`{name}`"
+
+
+def as_labels(name: str) -> str:
+    """A factor whose values are taken as labels, also where they are numbers."""
+    return f"C(`{name}`)" if quoted(name) == f"`{name}`" or not re.fullmatch(r"\w+", name) else f"C({name})"
 
 
 def parse_formula(text: str, samples: SampleTable) -> Formula:

@@ -14,6 +14,7 @@ from desktop.studios.omics.steps.contrasts import in_words
 from desktop.studios.omics.steps.direction import Comparison, find_direction
 from desktop.studios.omics.steps.factors import Factor, differing
 from desktop.studios.omics.steps.mentions import Mention
+from desktop.studios.omics.steps.places import named_places
 from desktop.studios.omics.steps.slope import wants_slope
 
 _SURE = (
@@ -30,9 +31,8 @@ def find_interaction(
     """Whether one factor changes the effect of another: both factors, each with its reference level."""
     strong = [m for m in mentions if m.strength >= 1.0 and factors[m.factor].role not in ("constant",)]
     names = list(dict.fromkeys(m.factor for m in strong))
-    if len(names) == 1 and re.search(
-        r"\b(treatment|drug|compound|agent|stimul|genotype|strain|mutation)", question, re.IGNORECASE
-    ):
+    kinds = re.finditer(r"\b(treatment|drug|compound|agent|stimul|genotype|strain|mutation)", question, re.IGNORECASE)
+    if len(names) == 1 and any(not any(m.start <= kind.start() < m.end for m in strong) for kind in kinds):
         rest = [
             name
             for name, factor in factors.items()
@@ -42,6 +42,9 @@ def find_interaction(
             and facts.crosses(samples.factors[name], samples.factors[names[0]])
         ]
         names += rest[:1] if len(rest) == 1 else []
+    if len(names) > 2:
+        placed = [name for name in names if _is_place(question, [m for m in strong if m.factor == name])]
+        names = [name for name in names if name not in placed] if len(names) - len(placed) >= 2 else names
     if len(names) > 2:
         ranked = sorted(names, key=lambda name: -sum(m.strength for m in strong if m.factor == name))
         names = [name for name in names if name in ranked[:2]]
@@ -79,7 +82,8 @@ def find_interaction(
             ordered, is_whole = in_order(levels), True
             sides.append((ordered[-1], ordered[0]))
         else:
-            sides.append(find_direction(question, name, levels, _pairs_only(own), reasons, cautions))
+            apart = _without(question, [m for m in strong if m.factor != name])
+            sides.append(find_direction(apart, name, levels, _pairs_only(own), reasons, cautions))
     if sides[0] == ("", ""):
         sides, modifier, effect = sides[::-1], effect, modifier
     (treated_m, control_m), (treated_e, control_e) = sides
@@ -96,26 +100,78 @@ def find_interaction(
             f"it, {in_words(contrast, samples)}"
         )
     reasons.append(Reason(about="contrast", text=text, by="rule:interaction"))
-    return Comparison(contrast, {}, reasons, cautions, is_whole=is_whole)
+    keep, why = named_places(mentions, contrast.factors, samples, factors)
+    return Comparison(contrast, keep, [*reasons, *why], cautions, is_whole=is_whole)
+
+
+_VERSUS = re.compile(
+    r"\W*(?:\w+\s+)?(?:vs\.?|versus|against|compared (?:to|with)|relative to|than)\s+(?:in\s+)?(?:the\s+)?",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"\W*(?:\w+\s+)?(?:and|or)\s+(?:in\s+|of\s+)?(?:the\s+)?", re.IGNORECASE)
+_EFFECT = r"(?:effects?|respon\w+|induction|changes?|differ\w*|stronger|weaker|larger|smaller)"
 
 
 def is_effect_in_two(question: str, mentions: Sequence[Mention]) -> bool:
-    """ "drug effect in WT versus KO": the effect of one factor, and two levels of another to compare it between."""
+    """ "drug effect in WT versus KO", "24 h vs 0 h in KO versus WT", "compare the drought response of Ler and Col": the
+    effect of one factor, and two levels of another to compare it between."""
     levels = [m for m in mentions if m.level is not None]
     for one, other in pairwise(levels):
         before, between = question[: one.start], question[one.end : other.start]
-        is_pair = one.factor == other.factor and one.level != other.level
-        is_versus = re.fullmatch(
-            r"\W*(?:\w+\s+)?(?:vs\.?|versus|against|compared (?:to|with)|relative to|than)\s+(?:in\s+)?(?:the\s+)?",
-            between,
-            re.IGNORECASE,
-        )
-        has_effect = re.search(
+        if one.factor != other.factor or one.level == other.level:
+            continue
+        is_compared = _JOINED.fullmatch(between) and re.search(r"\b(?:compar|differ)\w*\b", before, re.IGNORECASE)
+        if not _VERSUS.fullmatch(between) and not is_compared:
+            continue
+        others = [m for m in mentions if m.factor != one.factor and m.end < one.start]
+        if others and re.search(
             r"\b(?:effects?|respon\w+|induction)\b[^.;?]{0,50}\bin\s+(?:the\s+)?$", before, re.IGNORECASE
-        )
-        if is_pair and is_versus and has_effect and any(m.factor != one.factor for m in mentions if m.end < one.start):
+        ):
+            return True
+        if is_effect_of(question, mentions, one) or _is_pair_in(question, mentions, one):
             return True
     return False
+
+
+def is_effect_of(question: str, mentions: Sequence[Mention], level: Mention) -> bool:
+    """Right before the level stands the effect of another factor: "the drought response of Ler"."""
+    before = [m for m in mentions if m.factor != level.factor and m.end <= level.start]
+    words = rf"[\s-]*(?:\w+\s+)?{_EFFECT}\s+(?:in|of|between|for)\s+(?:the\s+|both\s+)?"
+    return bool(before and re.fullmatch(words, question[before[-1].end : level.start], re.IGNORECASE))
+
+
+def _is_pair_in(question: str, mentions: Sequence[Mention], level: Mention) -> bool:
+    """Right before the level stands a comparison of another factor: "24 h vs 0 h in KO"."""
+    before = [m for m in mentions if m.factor != level.factor and m.end <= level.start and m.level is not None][-2:]
+    if len(before) < 2 or before[0].factor != before[1].factor or before[0].level == before[1].level:
+        return False
+    words = r"\W*(?:\w+\s+)?(?:in|between)\s+(?:the\s+|both\s+)?"
+    is_versus = _VERSUS.fullmatch(question[before[0].end : before[1].start])
+    return bool(is_versus and re.fullmatch(words, question[before[1].end : level.start], re.IGNORECASE))
+
+
+def _is_place(question: str, mentions: Sequence[Mention]) -> bool:
+    """One level, named as where to look: "in females", "at 24 h", "males only"."""
+    levels = {m.level for m in mentions}
+    return (
+        len(levels) == 1
+        and None not in levels
+        and any(
+            re.search(
+                r"\b(?:in|among|within|for|at|from|of)\s+(?:the\s+|only\s+)?$", question[: m.start], re.IGNORECASE
+            )
+            or re.match(r"\s*(?:\w+\s+)?only\b", question[m.end :], re.IGNORECASE)
+            for m in mentions
+        )
+    )
+
+
+def _without(question: str, mentions: Sequence[Mention]) -> str:
+    """The question with dots where these stand, so that "than in NR on treatment" says nothing of "on"."""
+    text = question
+    for m in mentions:
+        text = text[: m.start] + "." * (m.end - m.start) + text[m.end :]
+    return text
 
 
 def _pairs_only(mentions: Sequence[Mention]) -> list[Mention]:
@@ -139,8 +195,10 @@ def _effect_and_modifier(question: str, names: Sequence[str], mentions: Sequence
             before,
         ):
             scores[m.factor] -= 1
-        if re.match(r"[- ]dependent", after):
+        if re.match(r"[- ](?:dependent|specific)", after):
             scores[m.factor] -= 1
+        if m.level is not None and is_effect_of(question, mentions, m):
+            scores[m.factor] -= 2
     effect = max(names, key=lambda name: scores[name])
     return effect, next(name for name in names if name != effect)
 

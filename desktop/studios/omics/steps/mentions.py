@@ -226,6 +226,8 @@ def _number_strength(tokens: list[Token], at: int, levels: list[str]) -> float:
         between = 0
         while 0 <= place < len(tokens) and tokens[place].text in _BETWEEN_NUMBERS and between < 2:
             place, between = place + step, between + 1
+        if between and 0 <= place < len(tokens) and tokens[place].text in vocabulary().lists["amount_units"]:
+            place += step  # "20 uM versus 0"
         other = tokens[place].text if between and 0 <= place < len(tokens) else ""
         if other in levels and other != tokens[at].text and is_number(other):
             return 2.3
@@ -292,7 +294,7 @@ def _factor_mentions(tokens: list[Token], name: str, factor: Factor) -> list[Men
     means: set[str] = set()
     for entries in vocabulary().factor_synonyms.values():
         flat = {joined(entry) for entry in entries}
-        if key in flat:
+        if key in flat or bare in flat:
             means |= flat
     for group in vocabulary().synonyms:
         flat = {joined(entry) for entry in group}

@@ -34,6 +34,7 @@ from desktop.studios.omics.steps.factors import Factor, differing, factors_of
 from desktop.studios.omics.steps.formula import parse_formula, quoted
 from desktop.studios.omics.steps.interaction import find_interaction, is_effect_in_two
 from desktop.studios.omics.steps.mentions import Mention, find_mentions, is_ordinary, tokens_of
+from desktop.studios.omics.steps.ranges import find_ranges
 from desktop.studios.omics.steps.sample_table import subset_samples
 from desktop.studios.omics.steps.several import find_several
 from desktop.studios.omics.steps.slope import find_slope, wants_slope
@@ -109,6 +110,12 @@ def plan_question(
     )
     sentence = _Sentence(question, inspection.samples)
     keep = sentence.excluded(reasons)
+    if sentence.is_unlike:
+        text = (
+            "For genes of the one and not of the other both are tested; shared_genes.csv tells which of them call a "
+            "gene. Not being called is no proof of no change: to test that, ask whether the two effects differ."
+        )
+        cautions.append(Caution(code="omics.one_not_other", text=text))
     if draft.kind != "differential_expression":
         return _without_contrast(draft, inspection, keep, reasons, cautions)
     two = len(inspection.samples.samples) == 2  # too few whatever the sentence says
@@ -146,11 +153,14 @@ class _Sentence:
     """The question with what it names, and the phrases that adjust, ignore or leave out."""
 
     def __init__(self, question: str, samples: SampleTable) -> None:
-        self.question = question
         self.samples = samples
         self.factors = factors_of(samples)
+        self.question, self.is_unlike = _one_not_other(question, samples, self.factors)
+        question = self.question
         self.mentions = find_mentions(question, samples, self.factors)
+        self.ranges = find_ranges(question, samples, self.mentions)
         self.phrases = said.phrases_of(question)
+        self.phrases += [said.Phrase("range", one.start, one.end) for one in self.ranges]
 
     def inside(self, kind: str) -> list[Mention]:
         """Mentions within phrases of a kind."""
@@ -172,7 +182,10 @@ class _Sentence:
 
     def excluded(self, reasons: list[Reason]) -> dict[str, list[str]]:
         """Samples and levels the sentence leaves out, as factor → levels kept; "sample" stands for the names."""
-        keep: dict[str, list[str]] = {}
+        keep = {one.factor: one.kept for one in self.ranges}
+        for one in self.ranges:
+            text = f"The sentence asks for {self.question[one.start : one.end]!r}: {one.factor} {_shown(one.kept)}."
+            reasons.append(Reason(about="subset", text=text, by="rule:range"))
         names = {name.lower(): name for name in self.samples.samples}
         for phrase in self.phrases:
             if phrase.kind != "exclude":
@@ -212,6 +225,27 @@ class _Sentence:
             if len(set(values)) == len(values):
                 return name, dict(zip(self.samples.samples, values, strict=True))
         return "sample", {name: name for name in self.samples.samples}
+
+
+_BUT_NOT = re.compile(r"\b(?:,?\s*but\s+not|and\s+not|rather than)\b", re.IGNORECASE)
+
+
+def _one_not_other(question: str, samples: SampleTable, factors: dict[str, Factor]) -> tuple[str, bool]:
+    """ "in A but not in B" as "in A and separately in B", as both have to be tested; whether it was so.
+
+    A and B are levels of one factor on both sides of the words; "but not in NR" without another level leaves out.
+    """
+    found = _BUT_NOT.search(question)
+    if found is None:
+        return question, False
+    rewritten = f"{question[: found.start()]} and separately{question[found.end() :]}"
+    split = found.start() + len(" and separately")
+    levels = [m for m in find_mentions(rewritten, samples, factors) if m.level is not None]
+    before = [m for m in levels if m.end <= found.start()][-1:]
+    after = [m for m in levels if m.start >= split][:1]
+    is_pair = before and after and before[0].factor == after[0].factor and before[0].level != after[0].level
+    is_near = is_pair and found.start() - before[0].end < 12 and after[0].start - split < 12
+    return (rewritten, True) if is_near else (question, False)
 
 
 def _stands_in(name: str, text: str) -> bool:

@@ -211,13 +211,19 @@ _INTERACTION = re.compile(
     r"|\b(?:effects?|responses?|associations?|correlations?|relations?(?:hips?)?|slopes?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
     r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than|over)\b"
     r"|\b(?:respond|react|chang)\w*\b[^,;.?]{0,40}\bdifferently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
-    r"|\bdependent\s+(?:effects?|response)\b|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
+    r"|(?<!dose[- ])(?<!time[- ])\b(?:dependent|specific|selective)\s+(?:effects?|respons\w+|changes?|induction)\b"
+    r"|\b(?:effects?|responses?|induction)\b[^.;?]{0,40}?(?<!dose)(?<!time)[- ](?:specific|dependent|selective)\b"
+    r"|\bmodif(?:y|ies|ied)\s+the\s+(?:effect|response)\b"
+    r"|\b(?:affect|influenc|alter|induc|regulat|behav)\w*\b[^,;.?]{0,40}\bdifferently\b"
+    r"|\b(?:the|whose|this|their)\s+(?:[\w-]+\s+){0,4}?(?<!that\s)(?<!which\s)(?<!genes\s)changes?\b[^.;?]{0,60}\bdiffer"
+    r"(?:s|ent)?\b.{0,40}\b(?:between|by|across|in|with|from)\b"
     r"|\b(?:affect|respond|react|chang|regulat)\w*\s+differently\b|\bdifferently\s+(?:affected|regulated"
     r"|changed|respond\w*)\b",
     re.IGNORECASE,
 )
 _HOW = re.compile(
-    r"\brespond\w*\s+(?:\w+\s+)?(?:more|less|better|worse|stronger|weaker)\b[^.?!]{0,60}\b(?:than|compared|versus|vs)\b"
+    r"\b(?:respond|react|chang|matter)\w*\s+(?:\w+\s+)?(?:more|less|better|worse|stronger|weaker)\b[^.?!]{0,60}"
+    r"\b(?:than|compared|versus|vs)\b"
     r"|\b(?:stronger|weaker|larger|smaller|greater|bigger|reduced|altered|different|enhanced|blunted|impaired)"
     r"\s+(?:\w+\s+)?(?:respons|effect|induction)\w*"
     r"|\b(?:blunt|attenuat|enhanc|potentiat|abolish|prevent|rescu|revers|amplif|dampen|exacerbat|impair|weaken|strengthen)"

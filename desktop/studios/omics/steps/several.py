@@ -17,7 +17,9 @@ from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps.across import in_order, is_time_name
 from desktop.studios.omics.steps.direction import Comparison, find_direction
 from desktop.studios.omics.steps.factors import Factor
+from desktop.studios.omics.steps.interaction import is_effect_of
 from desktop.studios.omics.steps.mentions import Mention
+from desktop.studios.omics.steps.places import named_places
 from desktop.studios.omics.steps.slope import wants_slope
 
 MOST_CONTRASTS = 30
@@ -42,6 +44,7 @@ _EACH = re.compile(
     r"(?:(?:the|these|those|of|our|\d+|two|three|four|five|six|different|single|individual|one)\s+){0,3}",
     re.IGNORECASE,
 )
+_IN_EACH = re.compile(r"\b(?:in|within|for|at|inside|among|on)\s+(?:each|every)\b", re.IGNORECASE)
 _PER = re.compile(
     r"\b(?:separately|individually|independently|respectively|one by one|one at a time|apart)\b", re.IGNORECASE
 )
@@ -80,8 +83,9 @@ def find_several(
     raises     UnclearQuestionError where it asks for several and leaves open which
     """
     found = (
-        _clauses(question, samples, factors, mentions)
-        or _spelled_pairs(question, factors, mentions)
+        (_within_each(question, samples, factors, mentions, proposal) if _IN_EACH.search(question) else None)
+        or _clauses(question, samples, factors, mentions)
+        or _spelled_pairs(question, samples, factors, mentions)
         or _pairs(question, samples, factors, mentions, proposal)
         or _within_each(question, samples, factors, mentions, proposal)
         or _each_against(question, samples, factors, mentions, proposal)
@@ -244,7 +248,9 @@ def _by_level(mentions: Sequence[Mention]) -> list[Mention]:
     return list(found.values())
 
 
-def _spelled_pairs(question: str, factors: dict[str, Factor], mentions: Sequence[Mention]) -> Comparison | None:
+def _spelled_pairs(
+    question: str, samples: SampleTable, factors: dict[str, Factor], mentions: Sequence[Mention]
+) -> Comparison | None:
     """ "between KO and WT and between M and F", "from pre to on and from pre to post"."""
     reasons: list[Reason] = []
     cautions: list[Caution] = []
@@ -265,8 +271,9 @@ def _spelled_pairs(question: str, factors: dict[str, Factor], mentions: Sequence
     contrasts = [contrast for at, contrast in enumerate(contrasts) if contrast not in contrasts[:at]]
     if len(contrasts) < 2:
         return None
-    reasons.append(_named(contrasts, "The sentence names them."))
-    return Comparison(contrasts[0], {}, reasons, cautions, others=contrasts[1:])
+    keep, why = named_places(mentions, [contrast.factor for contrast in contrasts], samples, factors)
+    reasons += [_named(contrasts, "The sentence names them."), *why]
+    return Comparison(contrasts[0], keep, reasons, cautions, others=contrasts[1:])
 
 
 def _listed(
@@ -287,7 +294,8 @@ def _listed(
             continue
         contrasts = [Contrast(factor=name, treated=level, control=control) for level in named]
         reason = _named(contrasts, f"The sentence names {', '.join(named)}; {control!r} is the control by its name.")
-        return Comparison(contrasts[0], {}, [reason], others=contrasts[1:])
+        keep, reasons = named_places(mentions, [name], samples, factors)
+        return Comparison(contrasts[0], keep, [reason, *reasons], others=contrasts[1:])
     return None
 
 
@@ -315,7 +323,10 @@ def _pairs(
     levels = in_order(list(dict.fromkeys(named)) if len(set(named)) > 2 else list(samples.levels(factor)))
     if len(levels) < 3:
         return None
-    return _all_pairs(factor, levels, f"The sentence asks for every pair of the {len(levels)} levels of {factor}.")
+    found = _all_pairs(factor, levels, f"The sentence asks for every pair of the {len(levels)} levels of {factor}.")
+    found.keep, reasons = named_places(mentions, [factor], samples, factors)
+    found.reasons += reasons
+    return found
 
 
 def _all_pairs(factor: str, levels: Sequence[str], why: str) -> Comparison:
@@ -356,13 +367,14 @@ def _within_each(
     else:
         own = [m for m in rest if m.factor == factor and m.level is not None]
         levels = list(samples.levels(factor))
-        if len({m.level for m in own}) <= 1 and len(levels) > 2 and not own:
-            control = facts.control_level(levels)
+        written = next((m.level for m in own if _after_versus(question, m)), None)
+        if len(levels) > 2 and (not own or (written and len({m.level for m in own}) == 1)):
+            control = written or facts.control_level(levels)
             if control is None:
                 return None
             sides = [(level, control) for level in levels if level != control]
         else:
-            sides = [find_direction(question, factor, levels, own, reasons, cautions)]
+            sides = _sides_within(question, factor, levels, own, reasons, cautions)
     contrasts = []
     named = [m.level for m in mentions if m.factor == modifier and m.level is not None]
     for level in [level for level in samples.levels(modifier) if not named or level in named]:
@@ -375,7 +387,30 @@ def _within_each(
     if len(contrasts) < 2 or (sides[0][0] and max(cells.values()) < 2):
         return None
     reasons.append(_named(contrasts, f"The sentence asks for it in each {modifier}."))
-    return Comparison(contrasts[0], {}, reasons, cautions, others=contrasts[1:], spans=[span] if span else [])
+    keep, why = named_places(mentions, [factor, modifier], samples, factors)
+    reasons += why
+    return Comparison(contrasts[0], keep, reasons, cautions, others=contrasts[1:], spans=[span] if span else [])
+
+
+def _sides_within(
+    question: str,
+    factor: str,
+    levels: list[str],
+    own: list[Mention],
+    reasons: list[Reason],
+    cautions: list[Caution],
+) -> list[tuple[str, str]]:
+    """(treated, control) of each comparison: "5 and 20 versus 0" are two, else it is one."""
+    joints = _joints(question, own)
+    if len(joints) == 1 and len({m.level for m in own}) > 2:
+        left, right = (_by_level(side) for side in _sides(question, own, joints)[0])
+        return [
+            find_direction(question, factor, [one.level, other.level], [one, other], reasons, cautions)
+            for one in left
+            for other in right
+            if one.level is not None and other.level is not None and one.level != other.level
+        ]
+    return [find_direction(question, factor, levels, own, reasons, cautions)]
 
 
 def _each_place(
@@ -411,12 +446,14 @@ def _named_places(question: str, mentions: Sequence[Mention]) -> tuple[str, tupl
         if len({m.level for m in own}) < 2 or len({m.level for m in own}) < len(own):
             continue
         is_place = [_IN.search(question[: m.start]) is not None for m in own]
+        is_place[0] = is_place[0] or is_effect_of(question, mentions, own[0])
         between = [question[one.end : other.start] for one, other in pairwise(own)]
         if not is_place[0] or any(_SURE_VERSUS.search(text) or re.search(r"[.;?!]", text) for text in between):
             continue
         is_list = all(re.fullmatch(r"\W*(?:(?:and|or|&)\s+)?(?:also\s+)?(?:\w+\s+){0,2}", text) for text in between)
         is_both = question[: own[0].start].rstrip().lower().endswith("both")
-        if all(is_place) or (is_list and (is_both or _PER.search(question))):
+        is_told = is_both or _PER.search(question) or is_effect_of(question, mentions, own[0])
+        if all(is_place) or (is_list and is_told):
             return name, (own[0].start, own[-1].end)
     return "", None
 
@@ -464,16 +501,8 @@ def _each_against(
         )
     contrasts = [Contrast(factor=factor, treated=level, control=reference) for level in levels if level != reference]
     reason = _named(contrasts, f"The sentence asks for each level of {factor} against {reference!r}.")
-    keep: dict[str, list[str]] = {}
-    reasons = [reason]
-    for m in mentions:
-        if m.factor != factor and m.level is not None and m.strength >= 1.8 and factors[m.factor].role != "constant":
-            keep.setdefault(m.factor, [])
-            keep[m.factor] += [m.level] if m.level not in keep[m.factor] else []
-    keep = {name: kept for name, kept in keep.items() if len(kept) < len(samples.levels(name))}
-    for name, kept in keep.items():
-        text = f"The sentence asks about {name} {', '.join(kept)}, so only those samples are used."
-        reasons.append(Reason(about="subset", text=text, by="rule:subset"))
+    keep, reasons = named_places(mentions, [factor], samples, factors)
+    reasons.insert(0, reason)
     return Comparison(contrasts[0], keep, reasons, others=contrasts[1:], spans=[(place[0], len(question))])
 
 

@@ -15,6 +15,7 @@ from desktop.studios.omics.steps.design_matrix import to_number
 from desktop.studios.omics.steps.direction import Comparison
 from desktop.studios.omics.steps.factors import Factor
 from desktop.studios.omics.steps.mentions import Mention
+from desktop.studios.omics.steps.places import named_places
 
 _ASKED = re.compile(
     r"\bassociat\w+|\bcorrelat\w+|\blinear\w*|\btrends?\b|\bas a function of\b|\bper\s+(?:additional\s+|extra\s+)?"
@@ -22,9 +23,10 @@ _ASKED = re.compile(
     r"|\bquantitative\w*|\bgradient\b|\bdose[- ](?:dependent\w*|response)\b|\bregress(?:ed|ion|ing)?\s+(?:on|against)\b"
     r"|\b(?:increas|decreas|ris|declin|fall|grow|climb|drop)\w*\s+(?:steadily\s+|linearly\s+|gradually\s+)?with\b"
     r"|\bwith\s+(?:increasing|rising|growing|higher|advancing|decreasing|falling)\b|\btracks?\s+(?:with\s+)?\b"
-    r"|\bpredict\w*\b|\bthe\s+(?:more|higher|older)\b",
+    r"|\bpredict\w*\b|\bslopes?\b|\bthe\s+(?:more|higher|older)\b",
     re.IGNORECASE,
 )
+_PER = re.compile(r"\bper\s+(?:additional\s+|extra\s+|one\s+)?([a-zA-Zµμ%]+(?:\s*/\s*[a-zA-Z]+)?)", re.IGNORECASE)
 _MANY_FOLD = 20.0  # from the smallest to the largest value above zero
 
 
@@ -50,6 +52,11 @@ def find_slope(
     doses = [name for name in open_ones if re.search(r"dose|conc", name, re.IGNORECASE)]
     if not named and len(doses) == 1 and (asked := re.search(r"\bdose[- ](?:depend|respon)", question, re.IGNORECASE)):
         named = [Mention(doses[0], None, 0, 0, *asked.span(), 1.5)]
+    if not named and (per := _PER.search(question)):
+        unit = per[1].lower().replace(" ", "").rstrip("s")
+        units = {name: unit_in_words(name, samples).partition(" of ")[0].lower().rstrip("s") for name in open_ones}
+        measured = [name for name, one in units.items() if unit in (one, name.lower().rstrip("s"))]
+        named = [Mention(name, None, 0, 0, *per.span(), 1.5) for name in measured] if len(measured) == 1 else []
     with_levels = {m.factor for m in mentions if m.level is not None and m.strength >= 1.8}
     asks = wants_slope(question)
     for mention in sorted(named, key=lambda m: -m.strength):
@@ -62,7 +69,7 @@ def find_slope(
             continue  # "treated vs control … age": what is compared has levels
         unit = unit_in_words(name, samples)
         text = f"The sentence asks how expression changes with {name}: the log2 fold change per {unit}."
-        keep, reasons = _places(mentions, name, samples, factors)
+        keep, reasons = named_places(mentions, [name], samples, factors)
         reasons.insert(0, Reason(about="contrast", text=text, by="rule:measurement"))
         said = [(mention.start, mention.end)]
         return Comparison(Contrast(factor=name), keep, reasons, _uneven(name, samples), spans=said)
@@ -74,26 +81,6 @@ def _is_compared(question: str, mention: Mention) -> bool:
     before = question[: mention.start]
     is_place = re.search(r"\b(?:in|among|within|for|of|only)\s+(?:the\s+|only\s+)?$", before, re.IGNORECASE)
     return mention.level is not None and is_place is None
-
-
-def _places(
-    mentions: Sequence[Mention], name: str, samples: SampleTable, factors: dict[str, Factor]
-) -> tuple[dict[str, list[str]], list[Reason]]:
-    """Levels of other factors that say which samples."""
-    keep: dict[str, list[str]] = {}
-    for m in mentions:
-        if m.level is not None and m.factor != name and m.strength >= 1.8 and factors[m.factor].role != "constant":
-            kept = keep.setdefault(m.factor, [])
-            kept += [m.level] if m.level not in kept else []
-    keep = {factor: kept for factor, kept in keep.items() if len(kept) < len(samples.levels(factor))}
-    return keep, [
-        Reason(
-            about="subset",
-            text=f"The sentence asks about {factor} {', '.join(kept)}, so only those samples are used.",
-            by="rule:subset",
-        )
-        for factor, kept in keep.items()
-    ]
 
 
 def _uneven(name: str, samples: SampleTable) -> list[Caution]:
