@@ -245,7 +245,7 @@ def _make_models(
     return Gateway(
         roster,
         rules=Rules({kind: rule for studio in studios() for kind, rule in studio.rules.items()}),
-        flags=Flags(resources_dir() / "config" / "gateway" / "flags.yaml", paths.home / "flags.yaml"),
+        flags=Flags(resources_dir() / "config" / "gateway" / "flags.yaml", paths.flags),
         metrics=metrics,
         cache_bytes=lambda: settings.get("models").cache_mb * 1_000_000,
         is_on_battery=is_on_battery,
@@ -353,15 +353,18 @@ def _open_bench(
 
 @contextlib.contextmanager
 def _home_beside(paths: Paths) -> Iterator[Paths]:
-    """A throw-away data folder for one command, with the real cache in it.
+    """A throw-away data folder for one command, with the real cache, models and flags in it.
 
     What the command leaves is its results folder and the cache; the other Benchtop's store is not touched.
     """
     with tempfile.TemporaryDirectory(prefix="benchtop-") as folder:
         home = Path(folder).resolve()
+        beside = Paths(home)
         paths.cache.mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(paths.cache.resolve(), target_is_directory=True)
-        yield Paths(home)
+        for real, shown in ((paths.cache, beside.cache), (paths.models, beside.models), (paths.flags, beside.flags)):
+            if real.exists():
+                shown.symlink_to(real.resolve())
+        yield beside
 
 
 @contextlib.contextmanager

@@ -491,6 +491,27 @@ def _models_commands(house: House) -> typer.Typer:
         return work.fit(house, model, context, as_json=json)
 
     @models.command()
+    def ps(json: Json = False) -> int:
+        """Show what the running Benchtop (the window, or `serve`) has in memory."""
+        from desktop.cli import models as work
+
+        return work.ps(house, as_json=json)
+
+    @models.command()
+    def load(model: ModelId, json: Json = False) -> int:
+        """Have the running Benchtop load a model ahead of its use."""
+        from desktop.cli import models as work
+
+        return work.load(house, model, as_json=json)
+
+    @models.command()
+    def unload(model: ModelId, json: Json = False) -> int:
+        """Have the running Benchtop unload a model and give its memory back."""
+        from desktop.cli import models as work
+
+        return work.unload(house, model, as_json=json)
+
+    @models.command()
     def download(
         model: ModelId,
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; allows the network.")] = False,

@@ -125,6 +125,24 @@ class Vectors:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FitAnswer:
+    """Whether a model would go into memory, with `words` for a person.
+
+    verdict  "fits" now · "after" the models `unload` (ids) are gone · "busy": once requests under way end · "never"
+    """
+
+    model: str
+    context_tokens: int
+    verdict: Literal["fits", "after", "busy", "never"]
+    need_bytes: int
+    free_bytes: int
+    evictable_bytes: int
+    limit_bytes: int
+    unload: tuple[str, ...]
+    words: str
+
+
 class Models(Protocol):
     """The one way to a model for every studio."""
 
@@ -162,6 +180,12 @@ class ModelRoom(Models, Protocol):
 
     def pin(self, model_id: str, *, is_pinned: bool) -> None:
         """Keep a local model once it is loaded, or no longer. Raises PinRefusedError."""
+
+    def fit(self, model_id: str, *, context_tokens: int | None = None) -> FitAnswer:
+        """Whether a model of the catalogue or of this disk would go in beside those in memory. Changes nothing.
+
+        Raises UnknownModelError, BadModelError.
+        """
 
     def status(self) -> dict[str, Any]:
         """Models with states and figures, memory, flags, counters, the latest decisions: JSON values."""

@@ -43,6 +43,11 @@ class Paths(NamedTuple):
         return self.home / "config.yaml"
 
     @property
+    def flags(self) -> Path:
+        """The person's own changes to feature flags."""
+        return self.home / "flags.yaml"
+
+    @property
     def runs(self) -> Path:
         return self.home / "runs"
 
@@ -58,6 +63,11 @@ class Paths(NamedTuple):
     @property
     def backups(self) -> Path:
         return self.home / "backups"
+
+    @property
+    def running(self) -> Path:
+        """How to reach the Benchtop that is running; there only while one is (see `workers.door`)."""
+        return self.home / "running.json"
 
     @property
     def logs(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from desktop.core.models import Enforced, EngineName, Finish, Message, Tier, Usage
+from desktop.core.models import Enforced, EngineName, Finish, FitAnswer, Message, Tier, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,6 +162,9 @@ class Fleet(Protocol):
 
     def pin(self, model_id: str, *, is_pinned: bool) -> None:
         """Keep it once it is loaded, or no longer. Raises PinRefusedError."""
+
+    def fit(self, model_id: str, *, context_tokens: int | None = None) -> FitAnswer:
+        """Whether it would go in beside the loaded ones, also before it is downloaded. Raises UnknownModelError."""
 
     def memory(self) -> dict[str, Any]:
         """The budget now, as JSON values (see `slots.MemoryStatus`); unlimited is None."""

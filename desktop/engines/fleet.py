@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from desktop.core.models import EngineName
+from desktop.core.models import EngineName, FitAnswer
 from desktop.engines.engine import Engine, FleetModel, LoadedModel
+from desktop.engines.fitting import to_answer
 from desktop.engines.installed import Installed, KnownModel
 from desktop.engines.memory import MemoryBudget
 
@@ -84,6 +85,16 @@ class LocalFleet:
             self._budget.pin(wanted)
         else:
             self._budget.unpin(wanted)
+
+    def fit(self, model_id: str, *, context_tokens: int | None = None) -> FitAnswer:
+        """See the port."""
+        known = self._installed.find(model_id)
+        context = known.entry.context(context_tokens)
+        if known.note is None:
+            fit = self._budget.fit_bytes(known.entry.need(context).total_bytes)
+        else:
+            fit = self._budget.fit(self._installed.wanted(model_id, context_tokens=context_tokens))
+        return to_answer(known.entry, context, fit, self._budget.status().limit_bytes)
 
     def memory(self) -> dict[str, Any]:
         """See the port."""

@@ -130,11 +130,14 @@ class MemoryBudget:
 
     def fit(self, wanted: Wanted) -> Fit:
         """Whether it would go in now, after unloading which others, or never. Changes nothing."""
-        need = self._residents.need_bytes(wanted)
         slot = self._ledger.slots.get(wanted.key)
         if slot is not None and slot.state != "unloading" and slot.serves(wanted):
-            return Fit("fits", need, self._ledger.free_bytes, 0)
-        return to_fit(self._ledger.plan(need), need)
+            return Fit("fits", slot.charge_bytes, self._ledger.free_bytes, 0, is_loaded=True)
+        return self.fit_bytes(self._residents.need_bytes(wanted))
+
+    def fit_bytes(self, need_bytes: int) -> Fit:
+        """The same for a model that is not on this machine yet."""
+        return to_fit(self._ledger.plan(need_bytes), need_bytes)
 
     def status(self) -> MemoryStatus:
         """The budget now. Resets no idle time."""

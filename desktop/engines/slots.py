@@ -195,3 +195,4 @@ class Fit:
     free_bytes: int
     evictable_bytes: int
     unload: tuple[str, ...] = ()
+    is_loaded: bool = False

@@ -13,7 +13,7 @@ from typing import Any
 
 from desktop.core.clock import Clock
 from desktop.core.errors import AppError
-from desktop.core.models import Answer, Prompt, Task, Tier, Vectors
+from desktop.core.models import Answer, FitAnswer, Prompt, Task, Tier, Vectors
 from desktop.core.trace import span
 from desktop.engines.engine import Call
 from desktop.engines.errors import InvalidAnswerError
@@ -138,6 +138,10 @@ class Gateway:
     def pin(self, model_id: str, *, is_pinned: bool) -> None:
         """See `desktop.core.models.ModelRoom.pin`."""
         self.roster.fleet_of(model_id).pin(model_id, is_pinned=is_pinned)
+
+    def fit(self, model_id: str, *, context_tokens: int | None = None) -> FitAnswer:
+        """See `desktop.core.models.ModelRoom.fit`."""
+        return self.roster.fit(model_id, context_tokens)
 
     def status(self) -> dict[str, Any]:
         """See `desktop.core.models.ModelRoom.status`."""

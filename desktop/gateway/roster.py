@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from desktop.core.clock import Clock
-from desktop.core.models import EngineName, Tier
+from desktop.core.models import EngineName, FitAnswer, Tier
 from desktop.engines.engine import Fleet, FleetModel, LoadedModel
 from desktop.engines.patience import Patience
 from desktop.engines.remote.server import Departures, ModelServer
@@ -110,6 +110,12 @@ class Roster:
                 hint="benchtop models list shows them.",
             )
         return self._fleet
+
+    def fit(self, model_id: str, context_tokens: int | None) -> FitAnswer:
+        """Whether a model would go into memory. Raises NoModelError, UnknownModelError."""
+        if self._fleet is None:
+            raise NoModelError("Nothing here runs models.", hint="Install a runtime: see docs/guide/models.md.")
+        return self._fleet.fit(model_id, context_tokens=context_tokens)
 
     def memory(self) -> dict[str, Any]:
         """What local models hold, as JSON values; empty without a fleet."""

@@ -31,6 +31,7 @@ from desktop.store import jobs as rows
 from desktop.store.db import Database
 from desktop.workers.children import Children
 from desktop.workers.context import Context
+from desktop.workers.door import Door
 from desktop.workers.errors import BadParamsError, UnknownJobError
 from desktop.workers.live import LiveJob
 from desktop.workers.queue import Broken, Queue
@@ -86,7 +87,8 @@ class WorkLoop:
             self._admit(job)
         self._schedule()
         upkeep = Upkeep(parts.store, parts.settings, parts.paths, parts.clock, self._spans, self.live)
-        ticking = [self._spawn(upkeep.run()), self._spawn(parts.models.run())]
+        door = Door(parts.models, parts.paths)
+        ticking = [self._spawn(work) for work in (upkeep.run(), parts.models.run(), door.run())]
         self.loop.call_soon(self.children.warm_up)
         try:
             await self._stopping.wait()

@@ -6,6 +6,8 @@ import contextlib
 import json
 import signal
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import openai
@@ -132,3 +134,49 @@ def test_stopping_leaves_no_model_behind(with_model: Command) -> None:
     assert process.returncode == 130, err
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    ends_s = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < ends_s, what
+        time.sleep(0.02)
+
+
+def test_other_commands_load_show_and_unload_in_the_running_one(with_model: Command, tiny_gguf: Path) -> None:
+    assert with_model("models", "import", tiny_gguf, "--name", "second", "--json").exit_code == 0
+    need = with_model("models", "fit", "second", "--json").json["need_bytes"]
+    with_model.environ["BENCHTOP_MEMORY__BUDGET_GIB"] = str((need + 5_000_000) / 1024**3)
+    process, door = with_model.start("serve", "--port", "0"), with_model.home / "running.json"
+    try:
+        until(door.exists, "the door")
+        assert with_model("models", "load", "tiny").stdout == "tiny is loaded.\n"
+        shown = with_model("models", "ps", "--json").json
+        (slot,) = shown["slots"]
+        assert (slot["id"], slot["state"], slot["leases"], shown["is_running"]) == ("tiny", "loaded", 0, True)
+        fit = with_model("models", "fit", "second", "--json").json
+        assert (fit["verdict"], fit["unload"]) == ("after", ["tiny"])
+        assert "fits after unloading tiny" in fit["words"]
+        away = with_model("models", "load", "qwen3-8b", "--json")
+        assert (away.exit_code, away.error["code"]) == (4, "models.none")
+        assert with_model("models", "unload", "tiny", "--json").json["freed_bytes"] == slot["bytes"]
+        assert "Nothing is loaded: no model is in use" in with_model("models", "ps").stdout
+        # a home of its own, beside: the same models, nothing in the running one
+        assert with_model("generate", "hi", "--max-tokens", "4", "--json").json["engine"] == "gguf"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert not door.exists()
+
+
+def test_a_benchtop_that_was_killed_is_not_taken_for_a_running_one(with_model: Command) -> None:
+    process, door = with_model.start("serve", "--port", "0"), with_model.home / "running.json"
+    until(door.exists, "the door")
+    assert door.stat().st_mode & 0o777 == 0o600
+    process.kill()
+    process.communicate(timeout=30)
+    assert door.exists()
+    assert with_model("models", "ps", "--json").json == {"is_running": False, "slots": []}
+    refused = with_model("models", "load", "tiny", "--json")
+    assert (refused.exit_code, refused.error["code"]) == (4, "models.nobody_home")
+    assert "benchtop serve" in refused.error["hint"]

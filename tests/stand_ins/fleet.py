@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desktop.core.errors import AppError, OfflineError
-from desktop.core.models import EngineName, Message, Tier, Usage
+from desktop.core.models import EngineName, FitAnswer, Message, Tier, Usage
 from desktop.engines.engine import Call, FleetModel, Health, LoadedModel, Piece
 from desktop.engines.rules import Rules
 from desktop.gateway.config import ModelsSettings, ServersSettings
@@ -152,6 +152,9 @@ class PretendFleet:
 
     def pin(self, model_id: str, *, is_pinned: bool) -> None:
         """Nothing to hold on to."""
+
+    def fit(self, model_id: str, *, context_tokens: int | None = None) -> FitAnswer:
+        return FitAnswer(model_id, context_tokens or 1, "fits", 0, 0, 0, 0, (), f"{model_id} fits.")
 
     def memory(self) -> dict[str, Any]:
         return {"slots": []}

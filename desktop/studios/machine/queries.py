@@ -1,6 +1,6 @@
 """Fast reads for the front ends: the models there are, whether one would fit, the Trash of models.
 
-`fit` here knows the machine as it is now and no loaded models: a running gateway asks its own budget.
+`fit` here knows the machine as it is now and no loaded models: where Benchtop runs, `ModelRoom.fit` knows those too.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from desktop.core.clock import SystemClock
-from desktop.core.models import EngineName, Tier
+from desktop.core.models import EngineName, FitAnswer, Tier
 from desktop.core.paths import Paths, resources_dir
+from desktop.engines.fitting import to_answer
 from desktop.engines.footprint import Machine, this_machine
 from desktop.engines.installed import Installed, KnownModel
 from desktop.engines.ledger import Ledger
 from desktop.engines.memory import to_fit
 from desktop.engines.memory_settings import MemorySettings
-from desktop.engines.slots import Fit
 
 ModelState = Literal["available", "on disk", "linked", "in Trash", "on a server"]
-_GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +37,6 @@ class ModelRow:
     licence: str
     repository: str
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class FitAnswer:
-    """Whether a model would go into memory, with `words` for a person."""
-
-    model: str
-    context_tokens: int
-    verdict: Literal["fits", "after", "busy", "never"]
-    need_bytes: int
-    free_bytes: int
-    evictable_bytes: int
-    limit_bytes: int
-    unload: tuple[str, ...]
-    words: str
 
 
 def list_models(paths: Paths) -> list[ModelRow]:
@@ -79,32 +63,12 @@ def fit_of(
     context = entry.context(context_tokens)
     ledger = Ledger(machine or this_machine(), lambda: settings, SystemClock())
     need = entry.need(context).total_bytes
-    answer = to_fit(ledger.plan(need), need)
-    return FitAnswer(
-        model=entry.id,
-        context_tokens=context,
-        verdict=answer.verdict,
-        need_bytes=need,
-        free_bytes=answer.free_bytes,
-        evictable_bytes=answer.evictable_bytes,
-        limit_bytes=ledger.limit_bytes,
-        unload=answer.unload,
-        words=to_words(entry.title, answer) if entry.is_local else f"{entry.title} takes no memory of this machine.",
-    )
+    return to_answer(entry, context, to_fit(ledger.plan(need), need), ledger.limit_bytes)
 
 
-def to_words(title: str, answer: Fit) -> str:
-    """A fit in one sentence."""
-    need, free = f"{answer.need_bytes / _GIB:.1f} GiB", f"{answer.free_bytes / _GIB:.1f} GiB"
-    if answer.verdict == "fits":
-        return f"{title} fits: it needs {need}, and {free} are free."
-    if answer.verdict == "after":
-        gone = " and ".join(answer.unload) or "a model that is on its way out"
-        return f"{title} fits after unloading {gone}: it needs {need}, and {free} are free."
-    if answer.verdict == "busy":
-        return f"{title} fits once requests under way have ended: it needs {need}, and {free} are free."
-    evictable = f"{answer.evictable_bytes / _GIB:.1f} GiB"
-    return f"{title} does not fit: it needs {need}; {free} are free, and {evictable} could be freed by unloading."
+def check_known(paths: Paths, model: str) -> None:
+    """Raises UnknownModelError for a name nobody gave."""
+    installed(paths).find(model)
 
 
 def trash_model(paths: Paths, model: str) -> None:

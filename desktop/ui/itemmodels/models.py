@@ -8,12 +8,12 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from desktop.core.sizes import size_words
 from desktop.ui import theme
 
 TITLE, ENGINE, TIER, SIZE, STATE, SPEED = range(6)
 HEADINGS = ("Model", "Engine", "Tier", "Size", "State", "Speed")
 ENGINES = {"mlx": "MLX", "gguf": "GGUF", "coreml": "Core ML", "openai": "Server", "databricks": "Databricks"}
-GIB = 1024**3
 
 _ELSEWHERE = ("available", "not set up", "in Trash")
 _Index = QModelIndex | QPersistentModelIndex
@@ -136,11 +136,6 @@ class ModelsTableModel(QAbstractTableModel):
             return line.state
         speed = line.figures.get("tokens_per_s")
         return f"{float(speed):.0f} tokens/s" if speed else "–"
-
-
-def size_words(size: int) -> str:
-    """Bytes for a reader."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB / 10 else f"{size / 1024**2:.1f} MiB"
 
 
 def _palette() -> Any:

@@ -18,19 +18,18 @@ from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QPushButton, QVB
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobRecord, JobState
 from desktop.core.models import ModelRoom
+from desktop.core.sizes import GIB, size_words
 from desktop.studios.machine import queries
 from desktop.ui import theme
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.models import (
     ENGINES,
-    GIB,
     HEADINGS,
     SIZE,
     SPEED,
     TITLE,
     ModelLine,
     ModelsTableModel,
-    size_words,
 )
 from desktop.ui.panels import Panel
 from desktop.ui.panels.consent import ask_consent, can_ask

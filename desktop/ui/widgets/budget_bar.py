@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from desktop.core.sizes import size_words
 from desktop.ui import theme
 
 _HEIGHT = 16
@@ -28,7 +29,7 @@ class BudgetBar(QWidget):
         if (list(pieces), limit) == (self._pieces, self._limit):
             return
         self._pieces, self._limit = list(pieces), limit
-        said = ", ".join(f"{name} {size / 1024**3:.1f} GiB" for name, size in pieces) or "no model in memory"
+        said = ", ".join(f"{name} {size_words(size)}" for name, size in pieces) or "no model in memory"
         self.setAccessibleDescription(said)
         self.setToolTip(said)
         self.update()
