@@ -151,18 +151,22 @@ class LocalModel:
     async def start(self, start: Start) -> None:
         """Spawn the process and load. Raises BadModelError, OutOfMemoryError, EngineLostError."""
         ours, theirs = socket.socketpair()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed in aclose
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, str(theirs.fileno())],
-            stdin=subprocess.PIPE,  # never written: its end is how the child learns that we are gone
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-            env=os.environ | _OFFLINE,
-        )
-        theirs.close()
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        with theirs:
+            try:
+                reader, self._writer = await asyncio.open_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed in aclose
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, str(theirs.fileno())],
+                stdin=subprocess.PIPE,  # never written: its end is how the child learns that we are gone
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env=os.environ | _OFFLINE,
+            )
         answers: asyncio.Queue[Up] = asyncio.Queue()
         self._waiting[-1] = answers
         self._reading = asyncio.create_task(self._read(reader), name=f"engine {self.id}")

@@ -212,17 +212,26 @@ class DockerSandbox:
         )
 
     def _freeze(self, slot: Slot) -> bool:
-        """Stop everything in the container where it is; False when it has ended, and its outputs with it."""
+        """Stop everything in the container where it is; False when it has ended, and its outputs with it.
+
+        The kernel may fail to stop what forks without end; what cannot be stopped after three tries is killed.
+        """
         try:
             with self._client() as client:
-                client.pause(slot.name)
-        except docker.errors.APIError as error:
-            if error.status_code == 409:
-                return False
-            raise EngineLostError from error
+                for _ in range(3):
+                    try:
+                        client.pause(slot.name)
+                    except docker.errors.APIError as error:
+                        if error.status_code == 409:
+                            return False
+                        _log.warning("container %s could not be paused: %s", slot.name, _explain(error))
+                    else:
+                        return True
+                with contextlib.suppress(docker.errors.APIError):  # it may have ended by now
+                    client.kill(slot.name)
         except EngineTrouble as error:
             raise EngineLostError from error
-        return True
+        return False
 
     def _collect(self, slot: Slot, run: RunSpec) -> Collected:
         """Take the outputs of a frozen container out through the engine."""

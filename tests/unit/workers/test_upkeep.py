@@ -57,7 +57,7 @@ def test_the_head_of_the_audit_trail_is_kept_beside_the_store(bench: Rig) -> Non
     bench.runtime.wait(bench.runtime.submit("toy.child", {}), 30)
     kept = bench.paths.home / audit.HEAD_FILE
     until(kept.exists)
-    assert audit.load_head(kept) == audit.read_head(bench.store)
+    until(lambda: audit.load_head(kept) == audit.read_head(bench.store))
     facts = {one.name: one for one in store_checkups(bench.store, bench.paths)}
     assert facts["Store"].ok
     assert facts["Audit trail"].ok
