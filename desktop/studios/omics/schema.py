@@ -28,6 +28,7 @@ ValueType = Literal[
     "not_expression",
     "unknown",
 ]
+COUNTED: tuple[ValueType, ...] = ("counts", "expected_counts")
 FileRole = Literal[
     "counts_table",
     "per_sample_counts",

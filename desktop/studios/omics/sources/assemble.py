@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import AllZeroError
-from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
+from desktop.studios.omics.schema import COUNTED, Caution, FoundFile, Inspection, Reason, SampleTable
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.expression import ExpressionTable, readable_names
 from desktop.studios.omics.sources.sample_sheet import sheet_columns
@@ -20,9 +18,11 @@ from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workboo
 from desktop.studios.omics.sources.tables import read_table
 from desktop.studios.omics.steps.design import cautions_of, propose_design
 from desktop.studios.omics.steps.factors import swap_factors, technical_replicates
+from desktop.studios.omics.steps.plausible import strange_columns, strange_counts
 from desktop.studios.omics.steps.pseudobulk import whole_samples
 from desktop.studios.omics.steps.sample_swap import swapped_samples
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
+from desktop.studios.omics.steps.vocabulary import fold, vocabulary
 
 _LANE = re.compile(
     r"[._-](?:L0*\d{1,2}|lane[._-]?\d+|tech(?:nical)?[._-]?(?:rep(?:licate)?)?[._-]?\d+)(?=$|[._-])", re.IGNORECASE
@@ -101,53 +101,39 @@ def merge_spellings(samples: SampleTable) -> tuple[SampleTable, list[Caution]]:
             continue  # names of samples
         best: dict[str, str] = {}
         for level, _ in counts.most_common():
-            best.setdefault(level.casefold(), level)
-        alike = [level for level in counts if best[level.casefold()] != level and len(level) > 2]
+            best.setdefault(_spelling(level, counts), level)
+        alike = [level for level in counts if best[_spelling(level, counts)] != level]
         if not alike:
             continue
-        factors[name] = [best[key.casefold()] if (key := " ".join(v.split())) in alike else v for v in values]
-        shown = ", ".join(f"{level!r} as {best[level.casefold()]!r}" for level in alike[:6])
-        text = f"Levels of {name} that differ only in capitals or blanks are taken as one: {shown}."
+        factors[name] = [best[_spelling(key, counts)] if (key := " ".join(v.split())) in alike else v for v in values]
+        shown = ", ".join(f"{level!r} as {best[_spelling(level, counts)]!r}" for level in alike[:6])
+        text = f"Levels of {name} that differ only in how they are written are taken as one: {shown}."
         cautions.append(Caution(code="omics.levels_merged", text=text))
     return SampleTable(samples=samples.samples, factors=factors), cautions
 
 
+def _spelling(level: str, levels: Iterable[str]) -> str:
+    """What spellings of one level share: capitals and blanks are nothing, but "Aa" and "AA" are two genotypes.
+
+    Where all levels are words for the sexes, "m", "Male" and "man" are one.
+    """
+    known = vocabulary()
+    if all(known.has("sex_levels", other) for other in levels):
+        return next((min(group) for group in known.synonyms if fold(level) in group), fold(level))
+    is_word = len(level) > 2 or known.has("control_levels", level) or known.has("treated_words", level)
+    return level.casefold() if is_word else level
+
+
 def _say_numbers(table: ExpressionTable, samples: SampleTable) -> list[Caution]:
-    """Counts no sequencer gives: two samples with the same numbers, or all with the same total."""
+    """Numbers no sequencer gives, and columns that are no samples or poor ones."""
     place = {name: at for at, name in enumerate(table.names)}
     values = table.values[:, [place[name] for name in samples.samples]]
-    if table.value_type != "counts" or values.shape[0] < 100 or values.shape[1] < 2:
+    if table.value_type not in COUNTED or values.shape[0] < 100 or values.shape[1] < 2:
         return []
-    cautions: list[Caution] = []
-    seen: dict[bytes, str] = {}
-    for at, name in enumerate(samples.samples):
-        twin = seen.setdefault(np.ascontiguousarray(values[:, at]).tobytes(), name)
-        if twin != name:
-            text = f"{twin} and {name} have exactly the same counts: one sample stands twice. Leave one of them out."
-            cautions.append(Caution(code="omics.identical_samples", text=text, blocks=True))
-    gaps = {name: gap for at, name in enumerate(samples.samples) if (gap := _gap(values[:, at])) is not None}
-    if gaps and not cautions:
-        name, gap = next(iter(gaps.items()))
-        text = (
-            f"No gene of {name} has exactly {gap} reads, while many have one more or one less, and so in {len(gaps)} "
-            "sample(s): these are counts that were scaled and then rounded, not plain reads. Give the raw counts, or "
-            "confirm that they are."
-        )
-        cautions.append(Caution(code="omics.already_normalised", text=text, blocks=True))
-    totals = values.sum(axis=0)
-    if len(totals) >= 4 and not cautions and np.ptp(totals) < 0.002 * totals.mean():
-        text = (
-            f"Every sample adds up to the same {totals.mean():,.0f}: these are not plain reads but values normalised "
-            "and rounded, or reads thinned out to one depth. Give the raw counts, or confirm that they were thinned."
-        )
-        cautions.append(Caution(code="omics.equal_totals", text=text, blocks=True))
+    cautions = strange_columns(values, samples.samples)
+    if table.value_type == "counts":
+        cautions += strange_counts(values, samples.samples)
     return cautions
-
-
-def _gap(values: NDArray[Any]) -> int | None:
-    """A small number that no gene has although both its neighbours are common: what scaling up and rounding leaves."""
-    often = np.bincount(values[values <= 41].astype(np.int64), minlength=42)
-    return next((at for at in range(2, 41) if often[at] == 0 and min(often[at - 1], often[at + 1]) >= 30), None)
 
 
 def _say_swaps(table: ExpressionTable, samples: SampleTable) -> list[Caution]:

@@ -31,12 +31,13 @@ _SUFFIX = re.compile(
     r"|aligned\.?sortedbycoord\.?out|aligned|sortedbycoord|readspergene|out|htseq|htseqcount|htseq[-_]counts?"
     r"|gene[-_]?counts?|featurecounts?"
     r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt"
-    r"|tsv|csv|tab|gz|sf|fastq|fq))++$",
+    r"|tsv|csv|tab|gz|sf|fastq|fq|avg[._ -]signal))++$|(?:_S\d{1,3})?(?:_L00\d)?_R[12](?:_001)?$",
     re.IGNORECASE,
 )
 
 _STATISTIC = re.compile(
     r"\b(log2? ?(fold ?change|fc)|padj|p ?adj|p ?val(ue)?|q ?val(ue)?|fdr|fold ?change|basemean)\b"
+    r"|\bdetection p"
     r"|\b(conf lo|conf hi|variance|uncertainty var|dispersion var|std ?err|stdev)$"
 )
 
@@ -81,10 +82,10 @@ def to_expression(table: Table) -> ExpressionTable:
     """
     cautions: list[Caution] = [Caution(code="omics.read_note", text=note) for note in table.notes]
     if _is_transposed(table):
-        table = _transposed(table)
         cautions.append(
             Caution(code="omics.transposed", text=f"{table.name} has its genes in columns; it was turned round.")
         )
+        table = _transposed(table, cautions)
     id_column = _id_column(table)
     ids = table.texts(id_column)
     symbol_column = _symbol_column(table, id_column)
@@ -116,9 +117,16 @@ def to_expression(table: Table) -> ExpressionTable:
     if kind == "counts":
         values = values.astype(np.int64)
     id_type = id_type_of(ids)
+    if id_type == "entrez" and fold(table.heading[id_column]) == "id ref" and _are_spots(ids):
+        id_type = "probe"
     why = verdict.why
     if kind == "counts" and id_type == "probe":
         kind, why = "linear_intensity", "The rows are probes of an array: intensities in whole numbers, not reads."
+    if kind == "linear_intensity" and id_type != "probe" and np.nanmin(values) < 0:
+        kind = "not_expression"
+        why = f"{verdict.why} On an array that is a background taken off; here something was taken off counts."
+    if kind == "expected_counts" and id_type == "probe":
+        kind, why = "linear_intensity", "The rows are probes of an array: intensities, not reads."
     no_genes = _no_genes(ids)
     if no_genes:
         kind, why = "not_expression", f"The rows are {no_genes}, not genes."
@@ -144,13 +152,21 @@ def to_expression(table: Table) -> ExpressionTable:
     )
 
 
+def _are_spots(ids: Sequence[str]) -> bool:
+    """Numbers close to one another, as Agilent numbers the spots of an array; those of genes lie far apart."""
+    numbers = [int(identifier) for identifier in ids if identifier.isdigit()]
+    return len(numbers) > 50 and max(numbers) - min(numbers) < 2.5 * len(numbers)
+
+
 def _no_genes(ids: Sequence[str]) -> str:
     """What most rows are when their names say that they are no genes; "" otherwise."""
     for what, pattern in (
         ("regions of the genome", r"(chr)?[\dXYMTUn]{1,2}[\w.]*[:_.-]\d{2,}[:_.-]\d{2,}.*"),
+        ("peaks", r"(\w+[_.-])?(peaks?|interval|region|macs2?|narrowpeak|merged|dhs)([_.-]\w+)*[_.-]?\d+\w?"),
+        ("parts of genes (exons, bins)", r"[\w.+-]{3,}:(E|exon[_.-]?|\d{3})\d*"),
         ("methylation sites", r"c[gh]\d{7,8}(\..*|_.*)?|ch\.\d+\.\d+[FR]"),
     ):
-        if sum(bool(re.fullmatch(pattern, one)) for one in ids[:2000]) > 0.5 * min(len(ids), 2000):
+        if sum(bool(re.fullmatch(pattern, one, re.IGNORECASE)) for one in ids[:2000]) > 0.5 * min(len(ids), 2000):
             return what
     return ""
 
@@ -159,6 +175,8 @@ def _is_transposed(table: Table) -> bool:
     """Genes in columns: far more columns than rows, headed by identifiers of genes."""
     width = len(table.heading)
     kind = id_type_of(table.heading[1:])
+    if width >= 20 and _known(table.heading[1:]) > 0.7 > 0.1 > _known(table.texts(0)):
+        return True
     if width >= 20 and kind in ("ensembl", "flybase", "refseq") and id_type_of(table.texts(0)) != kind:
         return True
     if (
@@ -183,14 +201,25 @@ def _known(names: Sequence[str]) -> float:
     return sum(name.strip().upper() in known for name in names) / max(1, len(names))
 
 
-def _transposed(table: Table) -> Table:
-    """The table with genes in rows; columns of words (groups of the samples) are left out."""
-    numeric = [column for column in range(1, len(table.heading)) if table.is_numeric(column)]
+def _transposed(table: Table, cautions: list[Caution]) -> Table:
+    """The table with genes in rows; columns that describe the samples (words, or named for it) are left out."""
+    facts = [column for column in range(1, len(table.heading)) if _describes_samples(table, column)]
+    if facts:
+        text = f"Columns of {table.name} that describe its samples are no genes, so left out: "
+        text += f"{_listed([table.heading[column] for column in facts])}. Give them as a table of samples."
+        cautions.append(Caution(code="omics.columns_left_out", text=text))
+    numeric = [column for column in range(1, len(table.heading)) if column not in set(facts)]
     values = table.frame[numeric].to_numpy().T
     frame = pd.DataFrame(values)
     frame.insert(0, "id", [table.heading[column] for column in numeric])
     frame.columns = pd.RangeIndex(frame.shape[1])
     return Table(table.name, ["gene_id", *table.texts(0)], frame, False, table.comments, table.notes)
+
+
+def _describes_samples(table: Table, column: int) -> bool:
+    words, name = vocabulary(), table.heading[column]
+    which = ("group_names", "batch_names", "pairing_names", "replicate_names", "numeric_names", "technical_facts")
+    return not table.is_numeric(column) or fold(name) in ("sex", "gender") or any(words.has(one, name) for one in which)
 
 
 def readable_names(columns: Sequence[str]) -> list[str]:
@@ -314,6 +343,13 @@ def _value_columns(table: Table, id_column: int, cautions: list[Caution]) -> lis
         else:
             kept.append(column)
     kept = _one_measure(table, kept, left_out)
+    if len(kept) <= 2 and _n_results(left_out) >= 2:
+        raise NothingAnalysableError(
+            f"{table.name} holds the results of an analysis, not values of samples.",
+            hint="Give the table of counts that the analysis was made from.",
+            file=table.name,
+            columns=table.heading[:30],
+        )
     kept = _without_totals(table, kept, left_out)
     if left_out:
         cautions.append(Caution(code="omics.columns_left_out", text=f"Not samples, so left out: {_listed(left_out)}."))
@@ -334,6 +370,11 @@ def _is_result(name: str, bare: str) -> bool:
     return bool(_STATISTIC.search(bare))
 
 
+def _n_results(names: Sequence[str]) -> int:
+    """How many of the headings are a fold change or a p-value."""
+    return sum(bool(_STATISTIC.search(re.sub(r"[^a-z0-9]+", " ", name.lower()).strip())) for name in names)
+
+
 def _is_key(table: Table, column: int) -> bool:
     """Whole numbers of which nearly each stands once: an identifier or a coordinate, never reads."""
     cells = table.frame[column].to_numpy()
@@ -343,7 +384,11 @@ def _is_key(table: Table, column: int) -> bool:
 
 
 def _one_measure(table: Table, columns: list[int], left_out: list[str]) -> list[int]:
-    """Where each sample has several measures ("A_count", "A_FPKM"), keep the reads."""
+    """Where each sample has several measures ("A_count", "A_FPKM"), keep the reads; of a bead array the signal."""
+    signals = [column for column in columns if re.search(r"(avg|average)[ _.]?signal", table.heading[column].lower())]
+    if len(signals) >= 2:
+        left_out += [table.heading[column] for column in columns if column not in set(signals)]
+        return signals
     measures = {column: _measure(table.heading[column]) for column in columns}
     kinds = Counter(measures.values())
     counted = [column for column in columns if measures[column] == "counts"]
@@ -365,7 +410,7 @@ def _one_measure(table: Table, columns: list[int], left_out: list[str]) -> list[
 
 
 def _measure(name: str) -> str:
-    padded = f" {fold(re.sub(r'[(:)]', ' ', name))} "
+    padded = f" {fold(re.sub(r'[(:)]|[.](?=[A-Za-z])', ' ', name))} "
     for kind, which in (("normalised", "normalised_suffixes"), ("counts", "count_suffixes")):
         for word in vocabulary().lists[which]:
             if padded.endswith(f" {word} ") or padded.startswith(f" {word} "):
@@ -422,7 +467,7 @@ def _report_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cauti
             hint="Take the table from before it was opened in a spreadsheet.",
             file=name,
         )
-    eaten = eaten_symbols(ids)
+    eaten = eaten_symbols(ids, are_symbols=id_type == "symbol")
     if eaten:
         cautions.append(
             Caution(

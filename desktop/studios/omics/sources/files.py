@@ -11,7 +11,7 @@ from pathlib import Path
 
 from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, UnreadableTableError
-from desktop.studios.omics.schema import Caution, FileRole, FoundFile, ValueType
+from desktop.studios.omics.schema import COUNTED, Caution, FileRole, FoundFile, ValueType
 from desktop.studios.omics.sources import soft
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.archives import archive_kind, read_members
@@ -23,7 +23,6 @@ from desktop.studios.omics.sources.tables import Table, read_table
 from desktop.studios.omics.sources.tenx import HDF5, MTX, has_cells, is_named_for_cells, read_cells
 
 _MOST_BYTES = 512 * 1024**2
-_COUNTS = ("counts", "expected_counts")
 
 
 def read_expression(path: Path) -> ExpressionTable:
@@ -43,6 +42,11 @@ def read_expression(path: Path) -> ExpressionTable:
     if head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
         text, _ = texts.decode(texts.read_bytes(path), name=path.name)
         return to_expression(soft.matrix_table(text, path.name))
+    if soft.is_soft(head.decode("utf-8", "replace")):
+        text, _ = texts.decode(texts.read_bytes(path), name=path.name)
+        table = soft.family_table(text, path.name)
+        if table is not None:
+            return to_expression(table)
     _refuse_other(path, head)
     return samples_of_cells(to_expression(read_table(path)), path.name)
 
@@ -54,12 +58,13 @@ def samples_of_cells(table: ExpressionTable, name: str) -> ExpressionTable:
 
 
 def read_series(path: Path) -> soft.GeoSeries | None:
-    """The series a series matrix describes; None if the file is something else."""
+    """The series a series matrix or a SOFT family describes; None if the file is something else."""
     head = texts.read_bytes(path, limit=8192, head_only=True)
-    if not head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
+    is_family = soft.is_soft(head.decode("utf-8", "replace"))
+    if not is_family and not head.lstrip(b"\xef\xbb\xbf").startswith(b"!Series_"):
         return None
     text, _ = texts.decode(texts.read_bytes(path), name=path.name)
-    return soft.read_series_matrix(text)[0]
+    return soft.read_family(text) if is_family else soft.read_series_matrix(text)[0]
 
 
 def _refuse_other(path: Path, head: bytes) -> None:
@@ -112,7 +117,7 @@ def _best_sheet(tables: list[Table], name: str) -> ExpressionTable:
             found.append(to_expression(table))
         except AppError as error:
             problem = problem or error
-    counted = [table for table in found if table.value_type in _COUNTS and len(table.names) >= 2]
+    counted = [table for table in found if table.value_type in COUNTED and len(table.names) >= 2]
     best = max(counted or found, key=lambda table: table.values.size, default=None)
     rivals = [table for table in counted if table is not best and best is not None and not is_copy(best, table)]
     if rivals and best is not None:
@@ -148,7 +153,7 @@ def _archive(path: Path) -> ExpressionTable:
                 continue
             if len(table.names) >= 2 and table.value_type != "not_expression":
                 found.append(table)
-        counted = [table for table in found if table.value_type in _COUNTS]
+        counted = [table for table in found if table.value_type in COUNTED]
         if len(counted) == 1 or (not counted and len(found) == 1):
             return (counted or found)[0]
         if len(counted) > 1:
@@ -176,7 +181,7 @@ def role_of_table(table: ExpressionTable) -> FileRole:
 
 def role_of(value_type: ValueType) -> FileRole:
     """What a table of genes by samples is, from its values."""
-    if value_type in _COUNTS:
+    if value_type in COUNTED:
         return "counts_table"
     return "intensity_table" if value_type in ("log_intensity", "linear_intensity") else "normalised_table"
 

@@ -194,7 +194,10 @@ def _by_content(path: Path) -> tuple[FileRole, Look]:
         empty.record = empty.record.model_copy(
             update={"n_samples": len(empty.series.samples), "why": "What GEO says of the series and its samples."}
         )
-        return "family_soft", empty
+        try:
+            return _with_expression(empty, read_expression(path), "family_soft")
+        except NothingAnalysableError:
+            return "family_soft", empty
     return _table(path, empty)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from desktop.core.errors import AppError
 from desktop.studios.omics.errors import NothingAnalysableError, SamplesDoNotMatchError
-from desktop.studios.omics.schema import Caution, FoundFile, Inspection, Reason, SampleTable
+from desktop.studios.omics.schema import COUNTED, Caution, FoundFile, Inspection, Reason, SampleTable
 from desktop.studios.omics.sources.assemble import make_inspection, read_sheet, samples_from_names
 from desktop.studios.omics.sources.cell_samples import samples_of
 from desktop.studios.omics.sources.expression import ExpressionTable
@@ -27,7 +27,6 @@ from desktop.studios.omics.steps.profile_match import match_profiles
 from desktop.studios.omics.steps.sample_match import Match, match_samples
 
 _GSE = re.compile(r"GSE\d+")
-_COUNTS = ("counts", "expected_counts")
 
 
 def inspect_folder(root: Path, sheet: Path | None) -> Inspection:
@@ -172,7 +171,7 @@ def _ranked(contents: Contents) -> list[Look]:
 def _rank(look: Look) -> tuple[int, int, bool, int, str]:
     table = look.expression
     assert table is not None
-    counts = table.value_type in _COUNTS
+    counts = table.value_type in COUNTED
     is_ncbi = (
         table.id_type == "entrez"
         and all(name.startswith("GSM") for name in table.names)
@@ -364,7 +363,7 @@ def _with_reason(look: Look, best: Look, candidates: Sequence[Look]) -> FoundFil
         )[place]
         return record.model_copy(update={"chosen": True, "why": f"Used: {by}. {record.why}"})
     if look in candidates and look.expression is not None:
-        reason = "a table that comes second" if look.expression.value_type in _COUNTS else "no raw counts"
+        reason = "a table that comes second" if look.expression.value_type in COUNTED else "no raw counts"
         return record.model_copy(update={"why": f"Not used: {reason}. {record.why}"})
     return record
 

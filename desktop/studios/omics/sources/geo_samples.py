@@ -314,9 +314,15 @@ def _distinctive(levels: Sequence[str]) -> dict[str, set[str]]:
     """Level → its words that no other level has."""
     counts = Counter(word for level in levels for word in set(words(level)))
     return {
-        level: {word for word in words(level) if counts[word] == 1 and len(word) > 2 and not word.isdigit()}
+        level: {word for word in words(level) if counts[word] == 1 and not word.isdigit() and _tells(word)}
         for level in levels
     }
+
+
+def _tells(word: str) -> bool:
+    """Long enough to mean the level wherever it stands, or one of the short words that do ("wt", "ko")."""
+    known = vocabulary()
+    return len(word) > 2 or (len(word) == 2 and (known.has("control_levels", word) or known.has("treated_words", word)))
 
 
 def _levels_in(text: str, keys: Mapping[str, set[str]]) -> set[str]:

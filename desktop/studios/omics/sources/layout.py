@@ -74,6 +74,21 @@ def number_style(cells: Sequence[str], separator: str) -> NumberStyle:
     return NumberStyle()
 
 
+def has_grouping_dots(cells: Sequence[str]) -> bool:
+    """Dots stand between thousands ("1.234"), not before decimals: never with other than three digits after, no whole
+    number above 999 without one, and small whole numbers without one among them."""
+    numbers = [cell.strip() for cell in cells if is_number(cell)]
+    dotted = [cell for cell in numbers if "." in cell]
+    plain = [cell for cell in numbers if cell.isdigit()]
+    return (
+        len(dotted) >= 20
+        and len(plain) >= 0.1 * len(numbers)
+        and len(plain) + len(dotted) == len(numbers)
+        and all(len(cell) <= 3 for cell in plain)
+        and all((match := _GROUPED.fullmatch(cell)) is not None and match.group(1) == "." for cell in dotted)
+    )
+
+
 def find_layout(rows: Sequence[Sequence[str]]) -> Layout | None:
     """The table's place among the first rows; None if there is none.
 

@@ -87,6 +87,9 @@ def _recognise(name: str, table: Table) -> SampleFile | None:
     ]:
         if width == 7 and table.is_numeric(6):
             return SampleFile(name, "featureCounts", ids, table.frame[6].to_numpy(dtype=float))
+        extra = [vocabulary().has("annotation_headers", heading) for heading in headings[6:-1]]
+        if width > 7 and all(extra) and table.is_numeric(width - 1):  # featureCounts --extraAttributes
+            return SampleFile(name, "featureCounts", ids, table.frame[width - 1].to_numpy(dtype=float))
         return None
     return _plain(name, table, ids)
 
@@ -242,9 +245,10 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
                     hint="Each gene needs one row a file.",
                     file=sample.name,
                 )
+        found = _of_one_release(found, cautions)
         frame = pd.concat([pd.Series(sample.values, index=sample.ids) for sample in found], axis=1)
         missing = int(frame.isna().any(axis=1).sum())
-        if missing > 0.6 * len(frame) and min(len(sample.ids) for sample in found) < 0.5 * len(frame):
+        if _are_of_other_genes(frame):
             cautions.append(
                 Caution(
                     code="omics.genes_differ",
@@ -298,6 +302,34 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
     return ExpressionTable(
         out, ids, [""] * len(ids), names, [sample.name for sample in found], kind, id_type_of(ids), why, cautions
     )
+
+
+def _are_of_other_genes(frame: pd.DataFrame) -> bool:
+    """Few genes are in every file, or genes of many reads in one are left out of another: not for having none there."""
+    known = frame.notna()
+    if (~known.all(axis=1)).mean() > 0.6 and known.sum().min() < 0.5 * len(frame):
+        return True
+    largest = frame.loc[frame.fillna(0.0).max(axis=1) >= 20]
+    if len(largest) < 20:
+        return False
+    return bool((~known.loc[largest.index]).mean(axis=0).max() > 0.3)
+
+
+def _of_one_release(found: Sequence[SampleFile], cautions: list[Caution]) -> Sequence[SampleFile]:
+    """Files whose Ensembl identifiers differ in their versions alone, the versions taken off."""
+    bare = [[re.sub(r"\.\d+$", "", one) for one in sample.ids] for sample in found]
+    versions = len({one for sample in found for one in sample.ids})
+    plain = len({one for ids in bare for one in ids})
+    if plain > 0.9 * versions or any(id_type_of(sample.ids[:2000]) != "ensembl" for sample in found):
+        return found
+    if any(len(set(ids)) < len(ids) for ids in bare):
+        return found
+    text = "The files give Ensembl genes in different versions; they were joined without the number after the dot."
+    cautions.append(Caution(code="omics.versions_differ", text=text))
+    return [
+        SampleFile(sample.name, sample.kind, ids, sample.values, sample.options)
+        for sample, ids in zip(found, bare, strict=True)
+    ]
 
 
 def _genes_of_transcripts(

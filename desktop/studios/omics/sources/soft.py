@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from desktop.studios.omics.errors import UnreadableTableError
-from desktop.studios.omics.sources.tables import Table, parse_table
+from desktop.studios.omics.sources.tables import Table, finish_table, parse_table
 
 _MAX_SAMPLES = 20_000
 _ACCESSION = re.compile(r"(?:SRX|ERX|DRX|SAMN|SAMEA|SAMD|SRS)\d+")
@@ -154,6 +156,39 @@ def read_family(text: str) -> GeoSeries:
             elif kind == "SAMPLE" and sample is not None and key.startswith("Sample_"):
                 _sample_field(sample, key[7:], value)
     return series
+
+
+def family_table(text: str, name: str) -> Table | None:
+    """The values of the samples of a SOFT family, of the platform with the most of them; None where it holds none.
+
+    Probes in rows by the samples' accessions; a probe that a sample leaves out is missing there.
+    raises   UnreadableTableError if the file ends inside a table
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}  # platform → sample → probe → value
+    for part in re.split(r"(?m)^\^SAMPLE\s*=\s*", text)[1:]:
+        begin = re.search(r"(?m)^!sample_table_begin[^\n]*\n", part)
+        if begin is None:
+            continue
+        end = part.find("\n!sample_table_end", begin.end() - 1)
+        if end < 0:
+            raise UnreadableTableError(f"{name} is cut off inside a table.", hint="Download it again.", file=name)
+        heading, *rows = [line.split("\t") for line in part[begin.end() : end].split("\n") if line.strip()] or [[]]
+        if "VALUE" not in heading or not rows:
+            continue
+        at = heading.index("VALUE")
+        platform = re.search(r"(?m)^!Sample_platform_id\s*=\s*(\S+)", part)
+        held = found.setdefault(platform.group(1) if platform else "", {})
+        held[part[: part.index("\n")].strip()] = {row[0]: row[at] for row in rows if len(row) > at}
+    if not found:
+        return None
+    samples = max(found.values(), key=len)
+    probes = list(dict.fromkeys(probe for values in samples.values() for probe in values))
+    columns = [[values.get(probe, "") for probe in probes] for values in samples.values()]
+    frame = pd.DataFrame(dict(enumerate([probes, *columns])))
+    made = finish_table(
+        frame, ["ID_REF", *samples], name=name, separator="\t", as_text=False, comments=[], notes=[], is_made=False
+    )
+    return made if all(made.is_numeric(column) for column in range(1, len(made.heading))) else None
 
 
 def _outside_tables(text: str) -> Iterator[str]:

@@ -17,7 +17,15 @@ import pandas as pd
 
 from desktop.studios.omics.errors import UnreadableTableError
 from desktop.studios.omics.sources import text as texts
-from desktop.studios.omics.sources.layout import Layout, NumberStyle, find_layout, is_missing, is_number, number_style
+from desktop.studios.omics.sources.layout import (
+    Layout,
+    NumberStyle,
+    find_layout,
+    has_grouping_dots,
+    is_missing,
+    is_number,
+    number_style,
+)
 
 _HEAD_LINES = 400
 _MAX_COLUMNS = 100_000
@@ -94,6 +102,8 @@ def parse_table(text: str, *, name: str, as_text: bool = False, notes: Sequence[
         notes.append(f"{layout.title_rows} row(s) above the heading of {name} were passed over.")
     frame = _read_body(text, separator, quoting, layout, name, as_text=as_text)
     frame, heading = _drop_empty(frame, layout.heading)
+    if not as_text:
+        frame = _drop_notes(frame, name, notes)
     return finish_table(
         frame,
         heading,
@@ -127,6 +137,7 @@ def finish_table(
         sample = frame.iloc[: _HEAD_LINES * 5]
         objects = [column for column in range(len(heading)) if not pd.api.types.is_numeric_dtype(frame[column])]
         style = _style(sample, objects, separator)
+        frame = _drop_second_heading(frame, sample, name, notes)
         for column in objects:
             numbers, bad = _to_numbers(frame[column], style)
             if numbers is not None:
@@ -194,10 +205,14 @@ def _split_comments(text: str) -> tuple[list[str], str]:
 
 def _read_body(text: str, separator: str, quoting: int, layout: Layout, name: str, *, as_text: bool) -> pd.DataFrame:
     head = head_rows(text, separator, quoting)[layout.body_row :]
+    grouped = not as_text and has_grouping_dots([cell for row in head for cell in row[1:]])
     words = {
         column: str
         for column in range(layout.width)
-        if as_text or column == 0 or not _mostly_numbers([row[column] for row in head if len(row) == layout.width])
+        if as_text
+        or grouped
+        or column == 0
+        or not _mostly_numbers([row[column] for row in head if len(row) == layout.width])
     }
     seen, start = 0, 0
     while seen < layout.body_row:  # blank lines were not counted in the head
@@ -276,6 +291,32 @@ def _drop_empty(frame: pd.DataFrame, heading: list[str]) -> tuple[pd.DataFrame, 
     if objects.shape[1] == frame.shape[1]:
         frame = frame[~(objects.apply(lambda cells: cells.str.strip() == "")).all(axis=1)].reset_index(drop=True)
     return frame, kept
+
+
+def _drop_notes(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:
+    """Leave out rows with words in the first column and nothing in the others: notes under or in the table."""
+    if frame.shape[1] < 3 or any(frame[column].dtype != object for column in range(1, frame.shape[1])):
+        return frame  # a column of numbers has no empty cell
+    is_note = (frame.iloc[:, 1:].apply(lambda cells: cells.str.strip() == "")).all(axis=1)
+    if not is_note.any() or is_note.mean() > 0.2:
+        return frame
+    notes.append(f"{int(is_note.sum())} row(s) of {name} with no value at all were passed over.")
+    return frame[~is_note].reset_index(drop=True)
+
+
+def _drop_second_heading(frame: pd.DataFrame, sample: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:
+    """Leave out a first row of words (groups, batches) over columns that are numbers from the second row on."""
+    later = [
+        column
+        for column in range(1, sample.shape[1])
+        if not pd.api.types.is_numeric_dtype(sample[column])
+        and _mostly_numbers([str(cell) for cell in sample[column].tolist()[1:50]])
+    ]
+    first = [str(sample[column].iloc[0]) for column in later]
+    if len(later) < 2 or len(frame) < 20 or any(is_number(cell) or is_missing(cell) for cell in first):
+        return frame
+    notes.append(f"The row under the heading of {name} ({', '.join(first[:6])}) is not of a gene and was left out.")
+    return frame.iloc[1:].reset_index(drop=True)
 
 
 def _mostly_numbers(cells: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[IdType, re.Pattern[str]], ...] = (
         ),
     ),
     ("entrez", re.compile(r"[1-9]\d{0,8}")),
-    ("symbol", re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}([-.@_/()'][A-Za-z0-9]{1,9}){0,3}|\d{7}[A-Z]\d{2}Rik")),
+    ("symbol", re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}([-.@_/()'][A-Za-z0-9]{1,9}){0,3}|\d{7}[A-Z]\d{2}Rik|LOC\d{5,10}")),
 )
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
 _EATEN = re.compile(
@@ -55,9 +55,17 @@ def _is_probe_set(ids: Sequence[str]) -> bool:
     return sum(len(identifier) in (7, 8) for identifier in ids) > 0.95 * len(ids)
 
 
-def eaten_symbols(ids: Sequence[str]) -> list[str]:
-    """Identifiers a spreadsheet turned into dates or powers of ten ("1-Mar", "2-Sep", "2.31E+13"), as they stand."""
-    return [identifier for identifier in ids if len(identifier) < 25 and _EATEN.fullmatch(identifier.strip())]
+def eaten_symbols(ids: Sequence[str], *, are_symbols: bool = False) -> list[str]:
+    """Identifiers a spreadsheet turned into dates or powers of ten ("1-Mar", "2-Sep", "2.31E+13"), as they stand.
+
+    are_symbols   the others are symbols, so a number of a day since 1900 (44256) was one as well
+    """
+
+    def is_eaten(identifier: str) -> bool:
+        is_day = are_symbols and bool(re.fullmatch(r"[34]\d{4}", identifier))
+        return is_day or bool(_EATEN.fullmatch(identifier))
+
+    return [identifier for identifier in ids if len(identifier) < 25 and is_eaten(identifier.strip())]
 
 
 def is_date_like(ids: Sequence[str]) -> bool:

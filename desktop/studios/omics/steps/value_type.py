@@ -44,12 +44,19 @@ def value_type(values: NDArray[Any]) -> Verdict:
     whole = bool(np.all(filled == np.rint(filled)))
     if low < 0 and _is_standardised(filled):
         return Verdict("not_expression", "Every row has mean 0 and spread 1: z-scores, which have lost what is tested.")
+    if low < 0 and (whole or max(high, -low) > 100):
+        return Verdict(
+            "linear_intensity",
+            f"Values up to {high:,.0f}, {int((filled < 0).sum())} of them negative (down to {low:.4g}): not reads.",
+        )
     if low < 0:
         return Verdict(
             "log_intensity", f"There are negative values (down to {low:.4g}): log scale or centred, not reads."
         )
     if whole:
         return _whole_numbers(filled, sums, high)
+    if apart := _on_two_scales(filled):
+        return Verdict("not_expression", apart)
     if not known.all() and (~known).mean() > 0.5:
         return Verdict("unknown", "More than half of the values are missing.")
     if np.all(np.abs(sums / _MILLION - 1) < 0.02):
@@ -106,6 +113,26 @@ def _whole_numbers(filled: NDArray[np.float64], sums: NDArray[np.float64], high:
 
 def _million(reads: float) -> str:
     return f"{reads / 1e6:.3g} million" if reads >= 1e5 else f"{reads:,.0f}"
+
+
+def _on_two_scales(filled: NDArray[np.float64]) -> str:
+    """Some columns look like logs and others do not, or some add up to one million; "" where all are alike."""
+    if filled.shape[0] < 100 or filled.shape[1] < 2:
+        return ""
+    top = filled.max(axis=0)
+    is_log = (top < 30) & (filled != np.rint(filled)).any(axis=0)
+    if is_log.any() and (top > 1000).any():
+        return (
+            f"{int(is_log.sum())} of {len(top)} columns hold values up to only {top[is_log].max():.3g}, others up to "
+            f"{top.max():,.0f}: columns on different scales."
+        )
+    whole = (filled == np.rint(filled)).all(axis=0)
+    million = (np.abs(filled.sum(axis=0) / _MILLION - 1) < 0.02) & ~whole
+    if whole.sum() >= 2 and million.sum() >= 2:
+        return (
+            f"{int(whole.sum())} columns are whole numbers and {int(million.sum())} add up to one million (TPM, CPM)."
+        )
+    return ""
 
 
 def _is_same_everywhere(filled: NDArray[np.float64]) -> bool:
