@@ -74,7 +74,7 @@ def strange_columns(values: NDArray[Any], samples: Sequence[str]) -> list[Cautio
     if alien and len(alien) < len(samples) / 2:
         text = (
             f"The values of {_some(alien)} have nothing to do with those of the other columns: facts about genes "
-            "(a position, a length, a share), not samples, or failed libraries. Take them out, or confirm that they stay."
+            "(a position, a length, a share), not samples, or failed libraries. Take them out, or say that they stay."
         )
         cautions.append(Caution(code="omics.strange_column", text=text, blocks=True))
     return cautions
