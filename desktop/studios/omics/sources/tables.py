@@ -301,7 +301,8 @@ def _drop_notes(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFram
     if not is_note.any() or is_note.mean() > 0.2:
         return frame
     notes.append(f"{int(is_note.sum())} row(s) of {name} with no value at all were passed over.")
-    return frame[~is_note].reset_index(drop=True)
+    kept: pd.DataFrame = frame[~is_note]
+    return kept.reset_index(drop=True)
 
 
 def _drop_second_heading(frame: pd.DataFrame, sample: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:

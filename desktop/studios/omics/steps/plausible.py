@@ -130,11 +130,11 @@ def _spread_of_few(values: NDArray[Any]) -> float | None:
     means = values.mean(axis=1)
     few = values[(means > 1.5) & (means < 5)]
     partly = (values == 0).any(axis=1) & (means > 0)
-    if len(few) < 200 or partly.mean() < 0.05:
+    if len(few) < 200 or float(partly.mean()) < 0.05:
         return None
     freedom = values.shape[1] - 1
     usual = (1 - 2 / (9 * freedom)) ** 3  # the median of a chi-square over its degrees of freedom
-    return float(np.median(few.var(axis=1, ddof=1) / few.mean(axis=1))) / usual
+    return float(np.median(few.var(axis=1, ddof=1) / few.mean(axis=1)) / usual)
 
 
 def _some(items: Sequence[str], most: int = 6) -> str:
