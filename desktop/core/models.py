@@ -5,6 +5,8 @@ Values and one protocol only: routing is `gateway`'s, running is `engines`'.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -71,6 +73,11 @@ class Prompt:
     tier: Tier | None = None
     model: str = ""
     check: Callable[[Any], str | None] | None = field(default=None, compare=False)
+
+    def digest(self) -> str:
+        """SHA-256 of what is asked, messages and schema: names a prompt in the audit trail without keeping it."""
+        asked = {"messages": [[one.role, one.content] for one in self.messages], "schema": self.schema}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The model is a stand-in that says what the test tells it; gateway, checks, jobs,
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from desktop.app import build
 from desktop.core.config import SettingsStore
 from desktop.core.events import EventBus
 from desktop.core.jobs import JobRecord, JobState, resolve
@@ -22,10 +24,12 @@ from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.service import SandboxService
 from desktop.store.db import Database
 from desktop.studios import jobs, studios
+from desktop.studios.omics import report_told
 from desktop.workers.runtime import JobRuntime
 from desktop.workers.workbench import settings_sections
 from tests.e2e.tables import rows, sheet, text, write
 from tests.stand_ins.fleet import PretendModel, make_house
+from tests.stand_ins.model_server import ModelServerStandIn
 
 FACTORS = {"agent": ["veh", "veh", "veh", "cpd-7", "cpd-7", "cpd-7"], "run_day": "abcabc"}
 READING = {
@@ -176,10 +180,115 @@ def test_a_script_that_fails_goes_back_to_the_model(bench: Bench, given: dict[st
     assert kept == [f"{job.id}-try1", f"{job.id}-try2"]
 
 
-def test_three_tries_are_enough(bench: Bench, given: dict[str, Any]) -> None:
-    bench.medium.says = says("import os\nos.system('id')\n")
-    job = bench.run("omics.write_script", **given, question="How deep was each sample read?", isolation="os")
+@pytest.mark.parametrize(
+    ("scripts", "n_tries"),
+    [
+        pytest.param([f"import {name}\n" for name in ("socket", "ctypes", "subprocess", "pty")], 3, id="three at most"),
+        pytest.param(["import os\nos.system('id')\n"], 2, id="the same twice"),
+        pytest.param(["import socket\n", "import socket  # needed\n"], 2, id="the same failure"),
+    ],
+)
+def test_tries_end(scripts: list[str], n_tries: int, bench: Bench, given: dict[str, Any]) -> None:
+    bench.medium.says = says(*scripts)
+    asked = given | {"question": "How deep was each sample read?"}
+    job = bench.run("omics.write_script", **asked, isolation="os")
     assert job.error is not None
     assert job.error.code == "omics.script_refused"
-    assert len(json.loads(job.error.details["tries"])) == 3
-    assert len(bench.medium.calls) == 3
+    tries = json.loads(job.error.details["tries"])
+    assert len(tries) == len(bench.medium.calls) == n_tries
+    assert all(one["findings"] and one["problem"] for one in tries)
+    assert not any(bench.paths.scratch.iterdir())
+
+    draft = bench.run("omics.draft_script", **asked)  # the same for a person to look at: nothing runs
+    assert draft.state is JobState.DONE, draft.error
+    assert draft.result is not None
+    assert len(draft.result["tries"]) == n_tries
+    assert draft.result["tries"][-1]["findings"]
+
+
+def test_a_draft_changes_the_script_that_is_there(bench: Bench, given: dict[str, Any]) -> None:
+    bench.medium.says = says("import socket\n", GOOD)
+    asked = given | {"question": "Add up the reads.", "script": "x = 1\n", "problem": "There is no column “b”."}
+    job = bench.run("omics.draft_script", **asked)
+    assert job.result is not None, job.error
+    refused, taken = job.result["tries"]
+    assert refused["findings"]
+    assert "to_csv" in taken["script"]
+    assert taken["problem"] == ""
+    first = bench.medium.calls[0].messages[-1].content
+    assert "x = 1" in first
+    assert "no column “b”" in first
+    trail = bench.store.read("SELECT inputs FROM audit WHERE job_id = ? ORDER BY seq", [job.id])
+    assert [sorted(json.loads(row["inputs"])) for row in trail] == [["prompt", "script"]] * 2
+
+
+def test_a_model_that_says_nothing_is_stopped_at_once(bench: Bench, given: dict[str, Any]) -> None:
+    bench.medium.hang = 0
+    for kind, asked in (
+        ("omics.write_script", {"question": "How deep?"}),
+        ("omics.run_analysis", {"question": UNCLEAR, "isolation": "process"}),
+    ):
+        bench.small.hang = 0
+        before = len(bench.small.calls) + len(bench.medium.calls)
+        job = bench.runtime.submit(kind, given | asked)
+        until = time.monotonic() + 60
+        while len(bench.small.calls) + len(bench.medium.calls) == before and time.monotonic() < until:
+            time.sleep(0.02)
+        bench.runtime.cancel(job)
+        assert bench.runtime.wait(job, 10).state is JobState.CANCELLED
+        assert not any(bench.paths.scratch.iterdir())
+        assert not any(bench.paths.runs.glob("*"))
+    assert bench.small.running == bench.medium.running == 0
+
+
+def test_a_reading_that_cannot_be_run_goes_back_with_the_reason(bench: Bench, given: dict[str, Any]) -> None:
+    """Confounded; then right. The person is told of the first one; both are on record with the prompt's hash."""
+    write(Path(given["data"]).parent, text(rows()), sheet(FACTORS | {"lot": "ppqqqq", "plate": "xxxyyy"}))
+    bench.small.says = bench.medium.says = says(READING | {"adjust_for": ["plate"]}, READING)
+    job = bench.run("omics.run_analysis", **given, question=UNCLEAR, isolation="process")
+    assert job.error is not None
+    assert job.error.code == "omics.needs_answer", job.error
+    (doubt,) = json.loads(job.error.details["accept"])
+    assert "could not be run" in doubt["text"]
+    assert "allowing for run_day" in doubt["text"]
+    trail = bench.store.read("SELECT what, by, because, inputs FROM audit WHERE job_id = ? ORDER BY seq", [job.id])
+    refused, taken = trail[:2]
+    assert refused["what"].startswith("refused a reading: agent: cpd-7 vs veh, design ~ plate + agent")
+    assert taken["what"].startswith("read the sentence as agent: cpd-7 vs veh, design ~ run_day + agent")
+    assert taken["by"].startswith("model:")
+    assert len(json.loads(taken["inputs"])["prompt"]) == 64
+    assert json.loads(refused["inputs"])["prompt"] != json.loads(taken["inputs"])["prompt"]
+
+
+def test_what_was_given_is_no_matter_of_reading(bench: Bench, given: dict[str, Any]) -> None:
+    bench.small.says = bench.medium.says = says(READING)
+    contrast = {"factor": "agnt", "treated": "veh", "control": "cpd-7"}
+    job = bench.run("omics.run_analysis", **given, question=UNCLEAR, contrast=contrast, isolation="process")
+    assert job.error is not None
+    assert job.error.code == "omics.unknown_factor"
+    assert not bench.small.calls
+
+
+def test_nothing_private_goes_to_a_server(tmp_path: Path, given: dict[str, Any]) -> None:
+    """A server that is allowed and answers is not asked: without a model here it is as if there were none."""
+    with ModelServerStandIn(answer=lambda messages: json.dumps(READING)) as server:
+        known = {"id": "lab", "url": server.base, "model": "m-1", "tier": "medium"}
+        paths = Paths(tmp_path / "home")
+        paths.home.mkdir()
+        paths.settings.write_text(json.dumps({"servers": {"known": [known]}, "net": {"allowed": ["lab"]}}))
+        workbench = build(paths)
+        try:
+            for kind, question in (
+                ("omics.run_analysis", UNCLEAR),
+                ("omics.write_script", "How deep was each sample read?"),
+                ("omics.draft_script", "How deep was each sample read?"),
+            ):
+                job = workbench.runtime.submit(kind, given | {"question": question})
+                done = workbench.runtime.wait(job, 120)
+                assert (done.error.code if done.error else "") in (
+                    "omics.unclear_question", "omics.unknown_factor", "models.none", "",
+                ), done.error  # fmt: skip
+        finally:
+            workbench.close()
+        assert server.asked == []
+    assert report_told.TASK.is_private

@@ -37,10 +37,26 @@ STUDIO = Studio(
         ),
         Job(
             "omics.write_script",
-            run="desktop.studios.omics.asking:run_write_script",
+            run="desktop.studios.omics.script_writing:run_write_script",
             params=f"{_SCHEMA}:WriteScriptParams",
             lane="sandbox",
             title="Write and run a script",
+            resumable=False,
+        ),
+        Job(
+            "omics.draft_script",
+            run="desktop.studios.omics.script_writing:run_draft_script",
+            params=f"{_SCHEMA}:DraftParams",
+            lane="io",
+            title="Draft a script",
+            resumable=False,
+        ),
+        Job(
+            "omics.plan_question",
+            run="desktop.studios.omics.asking:run_plan_question",
+            params=f"{_SCHEMA}:QuestionParams",
+            lane="io",
+            title="Plan a question",
             resumable=False,
         ),
         Job(

@@ -1,61 +1,96 @@
-"""What this studio asks of language models: to read a sentence, to put a run into words, to write a script.
+"""What an analysis asks of language models: to read a sentence, to put a run into words.
 
-Every answer is checked by rules before anything is done with it, and none of these tasks leaves this machine. Without a
-model nothing here happens, and everything else works. What is asked and what of an answer is taken is in
-`steps/model_plan.py`, `steps/model_script.py` and `report_told.py`.
+Every answer is checked by rules before anything is done with it, and neither task leaves this machine. Without a model
+nothing here happens, and everything else works. What is asked and what of an answer is taken is in
+`steps/model_plan.py` and `report_told.py`; scripts that a model writes are `script_writing.py`'s.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from desktop.core.errors import AppError, InputError, RunFailedError
-from desktop.core.models import Message, Models
+from desktop.core.errors import AppError, InputError
+from desktop.core.models import Message
 from desktop.core.ports import JobContext
 from desktop.studios.omics import run_parts
-from desktop.studios.omics.errors import UnclearQuestionError
+from desktop.studios.omics.errors import UnclearQuestionError, UnknownFactorError
 from desktop.studios.omics.run_folder import RunFolder
-from desktop.studios.omics.running import inspected
-from desktop.studios.omics.schema import AnalysisParams, Inspection, Plan, ScriptParams, ScriptResult, WriteScriptParams
-from desktop.studios.omics.script_run import run_script
-from desktop.studios.omics.steps import model_plan, model_script
+from desktop.studios.omics.schema import AnalysisParams, Inspection, Plan, QuestionParams
+from desktop.studios.omics.steps import model_plan
 
-MOST_TRIES = 3
+_MOST_READINGS = 2  # beside the second chance the gateway gives an answer of the wrong form
 
 
-async def read_question(models: Models, question: str, inspection: Inspection) -> Plan:
-    """The plan a model reads a sentence as, its caution still to be answered by a person.
+async def run_plan_question(ctx: JobContext, params: QuestionParams) -> Plan:
+    """The plan of a sentence: by the rules, else by a model, which a person then looks over. Runs nothing.
 
-    raises   UnclearQuestionError, and what `Models.generate` raises
+    raises   the rules' own error where no model helps
     """
-    samples = inspection.samples
-
-    def problem(value: Any) -> str | None:
+    given = AnalysisParams(data=params.inspection.source, question=params.question)
+    with ctx.step("Read the sentence", upto=0.2):
         try:
-            model_plan.read_answer(value, question, samples, model="")
-        except UnclearQuestionError as error:
-            return str(error)
-        return None
-
-    answer = await models.generate(replace(model_plan.plan_prompt(question, samples), check=problem))
-    return model_plan.read_answer(answer.value, question, samples, model=answer.model)
+            return await ctx.cpu(run_parts.plan_for, given, params.inspection)
+        except (UnclearQuestionError, UnknownFactorError) as error:
+            unclear = error
+    with ctx.step("Ask the model", upto=1.0):
+        return await plan_by_model(ctx, given, params.inspection, unclear)
 
 
 async def plan_by_model(ctx: JobContext, params: AnalysisParams, inspection: Inspection, unclear: InputError) -> Plan:
     """The plan a model reads where the rules could not; its caution stops the run until a person answers it.
 
-    raises   `unclear` itself when there is no model, or none of its readings can be run
+    raises   `unclear` itself when there is no model, when the comparison was given and is no matter of reading, or when
+             none of its readings can be run (facts: `model`, what it read and why not)
     """
-    if params.plan is not None or not params.question.strip() or not ctx.models.has_model(model_plan.TASK):
+    is_given = params.plan is not None or params.contrast is not None
+    if is_given or not params.question.strip() or not ctx.models.has_model(model_plan.TASK):
         raise unclear
     try:
-        plan = await read_question(ctx.models, params.question, inspection)
-        return await ctx.cpu(run_parts.plan_for, params.model_copy(update={"plan": plan}), inspection)
+        return await _read(ctx, params, inspection, str(unclear))
     except AppError as error:
         ctx.log(f"no model read the sentence: {error}")
+        unclear.facts["model"] = str(error)
         raise unclear from error
+
+
+async def _read(ctx: JobContext, params: AnalysisParams, inspection: Inspection, why: str) -> Plan:
+    """A reading that can be run; one that cannot goes back to the model with the reason, once."""
+    question, samples, design = params.question, inspection.samples, params.design or ""
+
+    def problem(value: Any) -> str | None:
+        try:
+            model_plan.read_answer(value, question, samples, model="", why="", design=design)
+        except UnclearQuestionError as error:
+            return str(error)
+        return None
+
+    prompt = replace(model_plan.plan_prompt(question, samples), check=problem)
+    before = ""
+    for left in reversed(range(_MOST_READINGS)):
+        answer = await ctx.models.generate(prompt)
+        by, inputs = f"model:{answer.model}", {"prompt": prompt.digest(), "answer": _sha256(answer.text)}
+        plan = model_plan.read_answer(
+            answer.value, question, samples, model=answer.model, why=why + before, design=design
+        )
+        try:
+            checked = await ctx.cpu(run_parts.plan_for, params.model_copy(update={"plan": plan}), inspection)
+        except AppError as error:
+            said = f"{plan.contrast}, design {plan.design}"
+            await ctx.decide(f"refused a reading: {said}", by="rule:plan", because=f"{by}: {error}", inputs=inputs)
+            ctx.log(f"{answer.model} read the sentence as {said}, which cannot be run: {error}")
+            if not left:
+                raise
+            before = f"; a first reading as {said} could not be run: {error}"
+            again = (Message("assistant", answer.text), Message("user", model_plan.problem_of(error)))
+            prompt = replace(prompt, messages=(*prompt.messages, *again))
+        else:
+            said = f"{checked.contrast}, design {checked.design}"
+            await ctx.decide(f"read the sentence as {said}", by=by, because=question, inputs=inputs)
+            return checked
+    raise AssertionError("the last reading is taken or raises")
 
 
 async def tell_results(ctx: JobContext, folder: RunFolder, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -76,56 +111,15 @@ async def tell_results(ctx: JobContext, folder: RunFolder, manifest: dict[str, A
         ctx.log(f"no model put the results into words: {error}")
         return manifest
     told = {"model": answer.model, "sentences": list(answer.value["sentences"])}
+    manifest, n_struck = await ctx.cpu(run_parts.add_words, folder.finished, told)
     await ctx.decide(
-        "put the results into words", by=f"model:{answer.model}", because="its numbers are held to the results"
+        "put the results into words",
+        by=f"model:{answer.model}",
+        because=f"its numbers are held to the results; struck: {n_struck}",
+        inputs={"prompt": prompt.digest(), "answer": _sha256(json.dumps(told["sentences"]))},
     )
-    return await ctx.cpu(run_parts.add_words, folder.finished, told)
+    return manifest
 
 
-async def run_write_script(ctx: JobContext, params: WriteScriptParams) -> ScriptResult:
-    """Have a model write a script that answers the question, and run it; a failure goes back to it, twice at most.
-
-    Every try goes through policy and sandbox like any script; each that failed is kept among the logs.
-
-    raises   NoModelError and its kinds; the last try's own error (facts: `tries`)
-    """
-    with ctx.step("Read the data", upto=0.05):
-        inspection = await inspected(ctx, params.data, params.samples, allow_net=params.allow_net)
-        if params.sample_table is not None:
-            inspection = inspection.model_copy(update={"samples": params.sample_table})
-    prompt = model_script.script_prompt(params.question, inspection)
-    tries: list[str] = []
-    while True:
-        with ctx.step(f"Write the script, try {len(tries) + 1}", upto=0.1 + 0.05 * len(tries)):
-            answer = await ctx.models.generate(prompt)
-        script = model_script.script_in(answer.text)
-        await ctx.decide("wrote a script", by=f"model:{answer.model}", because=params.question)
-        try:
-            return await run_script(ctx, _as_script(params, script))
-        except (InputError, RunFailedError) as error:
-            tries.append(f"{error}")
-            record = Path(str(error.facts.get("record", "")))
-            if error.facts.get("record"):
-                error.facts["record"] = str(await ctx.io(_kept_as_try, record, len(tries)))
-            if len(tries) == MOST_TRIES or not model_script.is_of_the_script(error):
-                error.facts["tries"] = tries
-                raise
-            ctx.log(f"try {len(tries)} of {MOST_TRIES}: {error}")
-            said = model_script.problem_of(error)
-            again = (Message("assistant", script), Message("user", said))
-            warmer = 0.3 * len(tries)  # the likeliest script again would fail again
-            prompt = replace(prompt, messages=(*prompt.messages[:2], *again), temperature=warmer, seed=len(tries))
-
-
-def _as_script(params: WriteScriptParams, script: str) -> ScriptParams:
-    given = params.model_dump(exclude={"question"})
-    return ScriptParams.model_validate({**given, "script": script, "question": params.question, "origin": "model"})
-
-
-def _kept_as_try(record: Path, number: int) -> Path:
-    """Set a failed try's record aside, so that the next one's does not replace it."""
-    kept = record.with_name(f"{record.name}-try{number}")
-    if record.is_dir() and not kept.exists():
-        record.rename(kept)
-        return kept
-    return record
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

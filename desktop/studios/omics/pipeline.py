@@ -54,6 +54,7 @@ from desktop.studios.omics.schema import (
     Summary,
 )
 from desktop.studios.omics.script_run import run_script
+from desktop.studios.omics.steps.model_plan import reader_of
 
 
 async def run_inspect(ctx: JobContext, params: InspectParams) -> Inspection:
@@ -147,7 +148,7 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
         is_confirmed = params.plan is not None
         found_cautions = [*inspection.warnings, *plan.warnings]
         agreed = await answered(ctx, found_cautions, params.accept, is_confirmed=is_confirmed)
-        by = "person" if is_confirmed else "rule:plan"
+        by = "person" if is_confirmed else reader_of(plan) or "rule:plan"
         said = f"{plan.kind}, design {plan.design}, contrast {plan.contrast}" if plan.contrast else plan.kind
         await ctx.decide(f"analyse: {said}", by=by, because=plan.question or "a plan was given", inputs=hashes)
     with clock.step("Write the script", upto=0.32):

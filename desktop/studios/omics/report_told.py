@@ -19,6 +19,7 @@ from desktop.core.paths import resources_dir
 from desktop.studios.omics.report_held import LONGEST, Fact, Known, Told, hold_to_results
 from desktop.studios.omics.report_numbers import Number, Struck, small
 from desktop.studios.omics.results import RunView, load_json
+from desktop.studios.omics.steps.prompt_text import LONGEST_QUESTION, in_prompt
 
 FILE = "told.json"  # in a run's folder: the model, and its sentences as it wrote them
 TASK = Task(kind="omics.tell_results", is_private=True)
@@ -115,11 +116,13 @@ def known_of(view: RunView, sentences: Sequence[str]) -> Known:
 def told_prompt(view: RunView, facts: Mapping[str, Fact]) -> Prompt:
     """What a model is asked: the facts by name, no table and no sample."""
     words = _words()
-    listed = "\n".join(f"- [[{name}]] = {fact.number.text}: {fact.says}" for name, fact in facts.items())
+    listed = "\n".join(
+        f"- [[{name}]] = {fact.number.text}: {in_prompt(fact.says, 200)}" for name, fact in facts.items()
+    )
     filled = words["user"].format(
-        question=view.plan.question or "which genes change?",
-        compared=str(view.plan.contrast),
-        design=view.plan.design,
+        question=in_prompt(view.plan.question, LONGEST_QUESTION) or "which genes change?",
+        compared=in_prompt(str(view.plan.contrast), 400),
+        design=in_prompt(view.plan.design, 400),
         facts=listed,
     )
     return Prompt((Message("system", words["system"]), Message("user", filled)), TASK, schema=SCHEMA, max_tokens=500)

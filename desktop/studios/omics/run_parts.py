@@ -401,19 +401,21 @@ def words_prompt(out: Path) -> Prompt | None:
     return told_prompt(view, facts) if facts else None
 
 
-def add_words(out: Path, told: dict[str, Any]) -> dict[str, Any]:
-    """Put a model's words into a finished folder and its report; returns the new manifest."""
+def add_words(out: Path, told: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Put a model's words into a finished folder and its report; returns the new manifest and how much was struck."""
     from desktop.studios.omics.report import write_report
-    from desktop.studios.omics.report_told import FILE
+    from desktop.studios.omics.report_told import FILE, words_of
     from desktop.studios.omics.results import load_json, load_run
 
     manifest = load_json(out / "manifest.json")
     write_json(out / FILE, told)
-    write_report(load_run(out), cautions=manifest["warnings"])
+    view = load_run(out)
+    write_report(view, cautions=manifest["warnings"])
     (out / "manifest.json").unlink()
     manifest["files"] = file_hashes(out)
     write_json(out / "manifest.json", manifest)
-    return manifest
+    words = words_of(view)
+    return manifest, words.n_struck if words else 0
 
 
 def run_id_in(folder: Path) -> str:

@@ -400,6 +400,45 @@ class WriteScriptParams(_Schema):
     accept: list[str] = Field(default_factory=list)
 
 
+class QuestionParams(_Schema):
+    """A sentence to be planned over data that were looked at; a model is asked where the rules cannot read it."""
+
+    question: str = Field(min_length=1, max_length=4000)
+    inspection: Inspection
+
+
+class DraftParams(_Schema):
+    """A script to be written by a model and judged by the policy, not run.
+
+    data      as in ScriptParams
+    script    the script to change or mend; empty for a new one
+    problem   why that script failed, when it is to be mended
+    """
+
+    question: str = Field(min_length=1, max_length=4000)
+    data: str
+    samples: Path | None = None
+    sample_table: SampleTable | None = None
+    script: str = Field(default="", max_length=200_000)
+    problem: str = Field(default="", max_length=8_000)
+    allow_net: bool = False
+
+
+class ScriptTry(_Schema):
+    """One script a model wrote and why it was not taken: `findings` of the policy, or the failure in words."""
+
+    script: str
+    model: str
+    problem: str = ""
+    findings: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class ScriptDraft(_Schema):
+    """What a model wrote: the last of its tries. The policy lets it pass unless that try has a problem."""
+
+    tries: list[ScriptTry]
+
+
 class ScriptResult(_Schema):
     """What a script's run leaves. `benchtop run --json` prints this."""
 
@@ -413,6 +452,7 @@ class ScriptResult(_Schema):
     timings: dict[str, float] = Field(default_factory=dict)
     headline: str = ""
     repairs: list[Repair] = Field(default_factory=list)
+    tries: list[ScriptTry] = Field(default_factory=list)  # of a model's: those that failed, then the one that ran
 
 
 class CompareParams(_Schema):

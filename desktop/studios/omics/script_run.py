@@ -7,6 +7,7 @@ The contract between script and Benchtop is docs/guide/scripts.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ from desktop.studios.omics.running import (
 from desktop.studios.omics.schema import Repair, RunIsolation, ScriptParams, ScriptResult, Summary
 
 
-async def run_script(ctx: JobContext, params: ScriptParams) -> ScriptResult:
+async def run_script(ctx: JobContext, params: ScriptParams, *, made: Sequence[Repair] = ()) -> ScriptResult:
     """Check, run, collect, report.
+
+    made     what was changed before this script came to be; counts among the repairs
 
     raises   ScriptRefusedError before anything else; NoSandboxError; InputError and its kinds for the data;
              RunFailedError and its kinds, with the folder of the kept record
@@ -46,7 +49,8 @@ async def run_script(ctx: JobContext, params: ScriptParams) -> ScriptResult:
     async def run(attempt: Attempt[ScriptParams]) -> ScriptResult:
         return await _run(ctx, attempt)
 
-    return await with_repairs(ctx, Attempt(params, limits, origin=params.origin, plan=params.plan), run)
+    first = Attempt(params, limits, origin=params.origin, plan=params.plan, repairs=list(made))
+    return await with_repairs(ctx, first, run)
 
 
 async def _run(ctx: JobContext, attempt: Attempt[ScriptParams]) -> ScriptResult:
@@ -89,7 +93,7 @@ async def _run(ctx: JobContext, attempt: Attempt[ScriptParams]) -> ScriptResult:
 async def _lay_inputs(ctx: JobContext, attempt: Attempt[ScriptParams], folder: RunFolder, made: Prepared) -> None:
     """The files the script may read: of a finished run its own, of anything else the table and its samples."""
     params = attempt.params
-    stored = await ctx.io(_stored_run, ctx, params.data)
+    stored = await ctx.io(stored_run, ctx, params.data)
     if stored is not None:
         plan = await ctx.cpu(script_run_parts.copy_inputs, stored, folder.inputs)
         made.plan = attempt.plan = params.plan or plan
@@ -109,7 +113,7 @@ async def _lay_inputs(ctx: JobContext, attempt: Attempt[ScriptParams], folder: R
     made.cautions = list(dict.fromkeys([*made.cautions, *agreed, *texts]))
 
 
-def _stored_run(ctx: JobContext, data: str) -> Path | None:
+def stored_run(ctx: JobContext, data: str) -> Path | None:
     """The folder of a finished run, when that is what `data` names."""
     try:
         folder = run_dir(ctx, data)

@@ -26,7 +26,7 @@ from desktop.studios.omics.results import load_json, load_results_table
 from desktop.studios.omics.run_folder import RunFolder, file_hashes, write_json
 from desktop.studios.omics.run_parts import RunFacts, write_inputs
 from desktop.studios.omics.schema import Caution, Inspection, Plan, Summary
-from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, write_counts, write_samples
+from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, load_samples, write_counts, write_samples
 
 OURS = ("analysis.py", "manifest.json", "plan.json", "report.html", "report.md", "run.log")
 INPUTS = (COUNTS, VALUES, SAMPLES, GENE_MAP, GENE_SETS)
@@ -74,6 +74,23 @@ def write_script_inputs(inspection: Inspection, plan: Plan | None, folder: Path,
     write_counts(folder, values, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
     write_samples(folder, inspection.samples)
     return done
+
+
+def inspect_inputs(run_dir: Path) -> Inspection:
+    """A finished run's inputs, as far as who writes a script for them must know: samples and kind of values."""
+    manifest = load_json(run_dir / "manifest.json")
+    summary, is_counts = manifest.get("summary"), (run_dir / COUNTS).exists()
+    try:
+        samples = load_samples(run_dir / SAMPLES)
+    except (OSError, ValueError, IndexError) as error:
+        raise DamagedRunError("The samples of this run are missing or damaged.", hint="Run it again.") from error
+    n_genes = summary.get("n_genes") if isinstance(summary, dict) else 0
+    return Inspection(
+        source=str(run_dir),
+        value_type="counts" if is_counts else "log_intensity",
+        n_genes=n_genes if isinstance(n_genes, int) else 0,
+        samples=samples,
+    )
 
 
 def copy_inputs(run_dir: Path, folder: Path) -> Plan | None:

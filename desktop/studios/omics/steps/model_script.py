@@ -6,6 +6,7 @@ Pure text. The script is not judged here: policy and sandbox do that, as with an
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 import yaml
@@ -22,6 +23,7 @@ from desktop.studios.omics.errors import (
 )
 from desktop.studios.omics.schema import Inspection
 from desktop.studios.omics.script_inputs import COUNTS, VALUES
+from desktop.studios.omics.steps.prompt_text import LONGEST_QUESTION, in_prompt
 
 TASK = Task(kind="omics.write_script", is_private=True, has_code=True, lowest="medium")
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
@@ -36,19 +38,32 @@ def script_prompt(question: str, inspection: Inspection) -> Prompt:
     listed = []
     for name in list(samples.factors)[:_MOST_FACTORS]:
         levels = samples.levels(name)
-        shown = ", ".join(f"{level} ({n})" for level, n in list(levels.items())[:_MOST_LEVELS])
-        listed.append(f"- {name}: {shown}{', …' if len(levels) > _MOST_LEVELS else ''}")
+        shown = ", ".join(f"{in_prompt(level)} ({n})" for level, n in list(levels.items())[:_MOST_LEVELS])
+        listed.append(f"- {in_prompt(name)}: {shown}{', …' if len(levels) > _MOST_LEVELS else ''}")
     system = words["system"].format(
         table=COUNTS if is_counts else VALUES,
         values=", raw reads (integers)" if is_counts else f", {inspection.value_type.replace('_', ' ')} values",
     )
     user = words["user"].format(
-        question=question.strip(),
+        question=in_prompt(question, LONGEST_QUESTION),
         samples=len(samples.samples),
         genes=f"{inspection.n_genes:,}",
         factors="\n".join(listed) or "- none",
     )
     return Prompt((Message("system", system), Message("user", user)), TASK, max_tokens=_MAX_TOKENS)
+
+
+def with_script(prompt: Prompt, script: str, problem: str) -> Prompt:
+    """The same for a script that is there: to be changed, or mended where there is a problem."""
+    if not script.strip():
+        return prompt
+    words = _words()
+    wanted = words["repair"].format(problem=problem) if problem else words["change"]
+    system, user = prompt.messages
+    given = replace(
+        user, content=f"{user.content}\n\nThe script as it is:\n```python\n{script.rstrip()}\n```\n{wanted}"
+    )
+    return replace(prompt, messages=(system, given))
 
 
 def script_in(text: str) -> str:
