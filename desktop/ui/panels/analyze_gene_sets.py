@@ -279,7 +279,7 @@ class GeneSetsTab(QWidget):
         words = {"up": "among genes that go up", "down": "among genes that go down", "both": "among changed genes"}
         told = f"{n_found:,} of {len(padj):,} sets below {self._sets.alpha:g} {words.get(test.key, 'in the ranking')}"
         first = f"; first {dots[0].name}" if dots else ""
-        effect = "normalised enrichment score" if is_ranked else "fold enrichment over the genes tested"
+        effect = "normalised score" if is_ranked else "fold enrichment"
         self.dots.set_dots(dots, effect=effect, unity=0.0 if is_ranked else 1.0, summary=f"{told}{first}.")
         self._draw_curves()
 
