@@ -22,6 +22,7 @@ from typing import Any
 from desktop.core.errors import AppError
 from desktop.engines.engine import Piece
 from desktop.engines.errors import BadModelError, EngineLostError, OutOfMemoryError
+from desktop.engines.headers import check_files
 from desktop.engines.protocol import (
     Ask,
     Close,
@@ -101,7 +102,7 @@ class _Child:
         self._pipe = pipe
         self._sending = threading.Lock()
         self._inbox: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
-        self._stopped: set[int | str] = set()  # requests by number, calls by id
+        self._open: dict[int, set[str]] = {}  # requests under way → their calls that are to stop; "": all of it
         self._singles: deque[tuple[int, Generator[Any, None, Any]]] = deque()
         self._batches: deque[tuple[int, Generator[Any, None, Any]]] = deque()
         self._runtime: Runtime
@@ -112,6 +113,7 @@ class _Child:
         if not isinstance(start, Start):
             raise EOFError
         try:
+            check_files(start.files.path)
             module, _, name = RUNTIMES[start.files.engine].partition(":")
             self._runtime = getattr(importlib.import_module(module), name)(start.files, start.caches)
         except Exception as error:
@@ -134,10 +136,12 @@ class _Child:
         with contextlib.suppress(EOFError, OSError, ValueError):
             while not isinstance(message := self._read(), Close):
                 if isinstance(message, Stop):
-                    self._stopped.add(message.call_id or message.id)
+                    if (stopped := self._open.get(message.id)) is not None:
+                        stopped.add(message.call_id)
                 elif isinstance(message, Ask) and message.do == "memory":
                     self._send(Done(id=message.id, number=self._runtime.memory_bytes()))
                 elif isinstance(message, Ask):
+                    self._open[message.id] = set()
                     self._inbox.put(message)
         self._inbox.put(None)
 
@@ -159,7 +163,10 @@ class _Child:
                 while time.monotonic() < deadline_s and self._runtime.tidy():
                     pass
                 return False
-            (self._batches if ask.do == "generate_many" else self._singles).append((ask.id, self._work(ask)))
+            if ask.do == "count_tokens":  # needs the tokenizer only: not behind an answer under way
+                self._singles.appendleft((ask.id, self._work(ask)))
+            else:
+                (self._batches if ask.do == "generate_many" else self._singles).append((ask.id, self._work(ask)))
             self._is_untidy = True
 
     _is_untidy = False
@@ -169,7 +176,7 @@ class _Child:
         line = self._singles or self._batches
         request, work = line[0]
         try:
-            if request in self._stopped:
+            if "" in self._open[request]:
                 work.close()
             else:
                 next(work)
@@ -180,7 +187,7 @@ class _Child:
             raise
         except Exception as error:
             self._send(failure(request, to_app_error(error)))
-        self._stopped.discard(request)
+        del self._open[request]
         line.popleft()
 
     def _work(self, ask: Ask) -> Generator[None]:
@@ -200,8 +207,7 @@ class _Child:
                     else:
                         letters[index].add(news)
 
-                yield from self._runtime.write_many(ask.calls, tell, self._stopped.__contains__)
-                self._stopped.difference_update(call.id for call in ask.calls)
+                yield from self._runtime.write_many(ask.calls, tell, self._open[ask.id].__contains__)
                 self._send(Done(id=ask.id))
             case "embed":
                 self._send(pack_vectors(ask.id, (yield from self._runtime.embed(ask.texts))))
@@ -244,7 +250,7 @@ def _load_error(error: Exception) -> AppError:
     if isinstance(typed, OutOfMemoryError):
         return typed
     return BadModelError(
-        f"The model cannot be loaded: {error}"[:400],
+        f"The model cannot be loaded: {' '.join(str(error).split())}"[:300],
         hint="Download or import it again; a file may be incomplete, or of a kind this runtime does not know.",
         detail=type(error).__name__,
     )

@@ -50,9 +50,42 @@ def read_facts(path: Path) -> ModelFacts:
         raise _bad(path, f"it cannot be read: {fault.strerror}") from None
 
 
+def check_files(path: Path) -> None:
+    """Nothing, when the headers of a model's files are sound: to be asked before native code reads them.
+
+    A model that names more layers than it has tensors would keep a runtime busy for hours, or end it. What is no GGUF
+    file and no folder with safetensors is left to its runtime. Raises BadModelError.
+    """
+    try:
+        if path.suffix == ".gguf" and path.is_file():
+            with path.open("rb") as stream:
+                found = _Gguf(stream, path)
+                table, _, _ = found.read()
+            layers, n_tensors = table.get(f"{table.get('general.architecture')}.block_count"), found.n_tensors
+        elif (path / "config.json").is_file():
+            config = _read_json(path / "config.json")
+            layers, n_tensors = config.get("num_hidden_layers"), 0
+            for shard in path.glob("*.safetensors"):
+                n_tensors += len(_safetensors_header(shard))
+        else:
+            return
+    except OSError as fault:
+        raise _bad(path, f"it cannot be read: {fault.strerror}") from None
+    if isinstance(layers, int) and 0 < n_tensors < layers:
+        raise _bad(path, f"it names {layers:,} layers and has {n_tensors:,} tensors")
+
+
 def safetensors_sizes(path: Path) -> dict[str, int]:
     """Bytes by number type of one safetensors file, proven to be as long as its header says. Raises BadModelError."""
     sizes: dict[str, int] = {}
+    for kind, n_bytes in _safetensors_header(path):
+        sizes[kind] = sizes.get(kind, 0) + n_bytes
+    return sizes
+
+
+def _safetensors_header(path: Path) -> list[tuple[str, int]]:
+    """(number type, bytes) of each tensor."""
+    tensors: list[tuple[str, int]] = []
     end = 0
     total = path.stat().st_size
     with path.open("rb") as stream:
@@ -78,11 +111,11 @@ def safetensors_sizes(path: Path) -> dict[str, int]:
             is_right = False
         if not is_right:
             raise _bad(path, f"the entry {str(name)[:60]!r} of its header is wrong")
-        sizes[kind] = sizes.get(kind, 0) + stop - begin
+        tensors.append((kind, stop - begin))
         end = max(end, stop)
     if 8 + length + end != total:
         raise _bad(path, f"it has {total} bytes and should have {8 + length + end}: the download or copy is incomplete")
-    return sizes
+    return tensors
 
 
 # ---- folders with safetensors ---------------------------------------------------------------------------------------
@@ -218,6 +251,7 @@ class _Gguf:
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream, self._path = stream, path
+        self.n_tensors = 0
         self._size = os.fstat(stream.fileno()).st_size
 
     def read(self) -> tuple[dict[str, Any], int, int]:
@@ -229,6 +263,7 @@ class _Gguf:
             raise _bad(self._path, f"GGUF version {version} is not known")
         if max(n_tensors, n_pairs) > _MAX_ENTRIES:
             raise _bad(self._path, "its header says that it has a million entries")
+        self.n_tensors = n_tensors
         table: dict[str, Any] = {}
         for _ in range(n_pairs):
             name = self._string().decode("utf-8", "replace")

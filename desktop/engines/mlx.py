@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import llguidance
 import llguidance.hf
 import mlx.core as mx
 import numpy as np
@@ -33,6 +34,7 @@ from desktop.engines.errors import BadModelError, NotAnEmbeddingModelError
 from desktop.engines.prefix_cache import PrefixCache, common
 from desktop.engines.protocol import CacheLimits
 from desktop.engines.runtime import Tell, Writing
+from desktop.engines.sampling import seed_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +62,6 @@ class MlxRuntime:
         self._files = files
         added = self._tokenizer.added_tokens_decoder.values()
         self._specials = [token.content for token in added if token.special and len(token.content) > 2]
-        self._eos = frozenset(self._tokenizer.eos_token_ids)
         self._kv_bits = files.kv_bits if files.kv_bits < 16 else None
         self._group = 64 if _head_dim(config) % 64 == 0 else 32
         weights = [*files.path.glob("*.safetensors"), files.path / "config.json"]
@@ -71,8 +72,9 @@ class MlxRuntime:
         logits = self._model(
             mx.array([self._encode(prompting.PROBE)[:_CHUNK]])
         )  # warms up, and is what a load promises
-        mx.eval(logits)
+        prompting.check_numbers(float(logits.astype(mx.float32).max()))
         self._n_logits = int(logits.shape[-1])
+        self._eos = frozenset(token for token in self._tokenizer.eos_token_ids if 0 <= token < self._n_logits)
 
     # ---- single calls
 
@@ -104,7 +106,9 @@ class MlxRuntime:
                 kv_group_size=self._group,
                 quantized_kv_start=0,
             )
-            for token, _ in steps:
+            for token, logprobs in steps:
+                if not written:
+                    prompting.check_numbers(float(logprobs[token]))
                 written.append(token)
                 yield answer.add(token)
                 if answer.finish:
@@ -246,7 +250,7 @@ class MlxRuntime:
             prompting.room(len(tokens) - 1, 1, self._files.context_tokens)
             hidden = body(mx.array([tokens]))[0].astype(mx.float32)  # (T, D)
             row = {"mean": lambda h: h.mean(axis=0), "cls": lambda h: h[0], "last": lambda h: h[-1]}[pooling](hidden)
-            rows.append(np.array(row / mx.maximum(mx.linalg.norm(row), 1e-12)))
+            rows.append(prompting.unit(np.array(row)))
             yield
         return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
 
@@ -283,9 +287,12 @@ class MlxRuntime:
         """The tokens as the grammar needs them; made when the first schema comes."""
         tokenizer = self._tokenizer._tokenizer  # the wrapped one, which llguidance knows
         eos = sorted(self._eos)
-        return Vocabulary(
-            llguidance.hf.from_tokenizer(tokenizer, n_vocab=self._n_logits, eos_token=eos), self._n_logits
-        )
+        try:
+            made = llguidance.hf.from_tokenizer(tokenizer, n_vocab=self._n_logits, eos_token=eos)
+        except ValueError:  # of a kind it does not know
+            words = _Words(tokenizer, self._n_logits, min(eos, default=0))
+            made = llguidance.LLTokenizer(llguidance.TokenizerWrapper(words), n_vocab=self._n_logits, eos_token=eos)
+        return Vocabulary(made, self._n_logits)
 
     def _answer(self, call: Call, n_prompt: int, max_tokens: int) -> Answer:
         detokenizer = self._tokenizer.detokenizer  # a fresh one each time
@@ -317,6 +324,33 @@ class MlxRuntime:
             turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         return str(made)
+
+
+class _Words:
+    """A vocabulary as llguidance's wrapper wants it, for tokenizers it cannot read: the text of each token.
+
+    A text is cut into the longest tokens from its beginning: the tokenizer itself may put a space in front.
+    """
+
+    def __init__(self, tokenizer: Any, n_logits: int, eos: int) -> None:
+        self.eos_token_id, self.bos_token_id = eos, None
+        self.special_token_ids = [token for token in tokenizer.all_special_ids if token < n_logits]
+        names = tokenizer.convert_ids_to_tokens(range(min(len(tokenizer), n_logits)))
+        self.tokens = [(name or "").replace("▁", " ").encode() for name in names]
+        self.tokens += [b""] * (n_logits - len(self.tokens))
+        special = set(self.special_token_ids)
+        self._ids = {text: token for token, text in enumerate(self.tokens) if token not in special}
+        self._longest = max(map(len, self._ids), default=1)
+
+    def __call__(self, text: bytes) -> list[int]:
+        found = []
+        while text:
+            lengths = range(min(self._longest, len(text)), 0, -1)
+            length = next((length for length in lengths if text[:length] in self._ids), 0)
+            if length:
+                found.append(self._ids[text[:length]])
+            text = text[length or 1 :]
+        return found
 
 
 class _Grammar:
@@ -378,7 +412,8 @@ def _sampler(call: Call) -> Callable[[mx.array], mx.array]:
     """Chooses from log-probabilities (…, V); random numbers are the call's own, so that neighbours change nothing."""
     if call.temperature <= 0:
         return functools.partial(mx.argmax, axis=-1)
-    key = mx.random.key(call.seed if call.seed is not None else int.from_bytes(os.urandom(4), "big"))
+    seed = seed_of(call)
+    key = mx.random.key(int.from_bytes(os.urandom(4), "big") if seed is None else seed)
 
     def choose(logprobs: mx.array) -> mx.array:
         nonlocal key

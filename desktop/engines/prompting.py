@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from desktop.core.models import Message
 from desktop.engines.errors import BadModelError, ContextTooLongError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Turns = list[dict[str, str]]
 PROBE = (Message("user", "?"),)
+_TEMPLATE_S = 5.0  # a template that takes longer is broken or means harm
+_TEMPLATE_BYTES = 512 * 1024**2  # what it may take while it runs
+_TEMPLATE_CHARACTERS = 1_000_000  # what it may add to the messages
 
 
 def render(template: Callable[[Turns], str], messages: Sequence[Message], specials: Iterable[str] = ()) -> str:
@@ -24,15 +36,47 @@ def render(template: Callable[[Turns], str], messages: Sequence[Message], specia
     marks = [mark for mark in specials if any(mark in message.content for message in messages)]
     turns: Turns = [{"role": message.role, "content": _broken(message.content, marks)} for message in messages]
     try:
-        return template(turns)
+        with _bounded():
+            text = template(turns)
+        if len(text) > _TEMPLATE_CHARACTERS + 4 * sum(len(turn["content"]) for turn in turns):
+            raise ValueError("it makes far too much of a message")
+        return text
     except Exception as error:
-        if len(turns) > 1 and turns[0]["role"] == "system" and turns[1]["role"] == "user":
-            first = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
-            return render(template, [Message("user", first["content"]), *messages[2:]])
+        if turns and turns[0]["role"] == "system" and not isinstance(error, TimeoutError | MemoryError):
+            n_merged = 2 if len(turns) > 1 and turns[1]["role"] == "user" else 1
+            first = "\n\n".join(turn["content"] for turn in turns[:n_merged])
+            return render(template, [Message("user", first), *messages[n_merged:]])
         raise BadModelError(
-            f"The model's chat template fails: {error}"[:300],
+            f"The model's chat template fails: {str(error) or type(error).__name__}"[:300],
             hint="Import the model again with a template that fits it.",
         ) from error
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Ends foreign template code that runs for too long (TimeoutError) or takes too much memory (MemoryError).
+
+    For the main thread; memory is bounded on Linux only.
+    """
+    import resource
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it does not end within {_TEMPLATE_S:g} s")
+
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    if sys.platform == "linux":
+        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * resource.getpagesize()
+        most = taken + _TEMPLATE_BYTES
+        if limits[1] == resource.RLIM_INFINITY or most < limits[1]:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, limits[1]))
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _TEMPLATE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_DATA, limits)
 
 
 def _broken(text: str, marks: Sequence[str]) -> str:
@@ -56,6 +100,24 @@ def room(n_prompt: int, max_tokens: int, context_tokens: int) -> int:
             context_tokens=context_tokens,
         )
     return max(1, min(max_tokens, context_tokens - n_prompt))
+
+
+def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vector (D,) at length one. Raises BadModelError when it holds what is no number."""
+    import numpy as np
+
+    length = float(np.linalg.norm(vector))
+    check_numbers(length)
+    return vector / np.float32(max(length, 1e-12))
+
+
+def check_numbers(value: float) -> None:
+    """Raises BadModelError when what a model computed is no number: its weights are damaged."""
+    if not math.isfinite(value):
+        raise BadModelError(
+            "The model's weights are damaged: what it computes are no numbers.",
+            hint="Delete the model and download or import it again.",
+        )
 
 
 def check_context(asked: int, longest: int | None) -> None:

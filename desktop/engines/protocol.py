@@ -7,6 +7,7 @@ A frame is four bytes of length, big end first, and UTF-8 JSON.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,8 @@ _ERRORS: dict[str, type[AppError]] = {
 def to_frame(message: Down | Up) -> bytes:
     """The message as it goes through the pipe."""
     adapter: TypeAdapter[Any] = _UP if isinstance(message, Ready | Wrote | Done | Failed) else _DOWN
-    body = adapter.dump_json(message)
+    # not `dump_json`: half of a surrogate pair in a person's text is no reason to fail
+    body = json.dumps(adapter.dump_python(message, mode="json"), ensure_ascii=False).encode("utf-8", "replace")
     return len(body).to_bytes(4, "big") + body
 
 

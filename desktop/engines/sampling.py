@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 _LIKELY = 1024  # sorting these is enough for top_p unless the odds are very flat
 
 
+def seed_of(call: Call) -> int | None:
+    """The call's seed as both runtimes take it: any whole number counts, also a negative one."""
+    return None if call.seed is None else call.seed % 2**64
+
+
 class Sampler:
     """Temperature and top_p of one call."""
 
     def __init__(self, call: Call) -> None:
         self._temperature, self._top_p = call.temperature, call.top_p
-        self._chance = np.random.default_rng(call.seed)
+        self._chance = np.random.default_rng(seed_of(call))
 
     def choose(self, logits: NDArray[np.float32]) -> int:
         """A token from logits (V,), of which -inf may not be chosen."""

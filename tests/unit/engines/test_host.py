@@ -198,7 +198,9 @@ def _cut(source: Path, target: Path, frac: float) -> None:
     target.write_bytes(data[: int(len(data) * frac)])
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "noise", "half", "nearly whole", "other format", "a folder"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "empty", "noise", "half", "nearly whole", "other format", "a folder", "layers"]
+)
 async def test_a_broken_gguf_is_a_typed_error(tiny_gguf: Path, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "model.gguf"
     match damage:
@@ -214,6 +216,10 @@ async def test_a_broken_gguf_is_a_typed_error(tiny_gguf: Path, tmp_path: Path, d
             path.write_bytes(b"PK\x03\x04" + bytes(1000))
         case "a folder":
             path.mkdir()
+        case "layers":
+            data, name = tiny_gguf.read_bytes(), b"llama.block_count"
+            at = data.index(name) + len(name) + 4
+            path.write_bytes(data[:at] + (1_000_000).to_bytes(4, "little") + data[at + 4 :])
     with pytest.raises(BadModelError) as caught:
         await LocalEngine("gguf").load(files("gguf", path))
     assert caught.value.hint
@@ -221,7 +227,19 @@ async def test_a_broken_gguf_is_a_typed_error(tiny_gguf: Path, tmp_path: Path, d
 
 @pytest.mark.parametrize(
     "damage",
-    ["missing", "cut weights", "no weights", "no config", "wrong config", "unknown type", "no tokenizer", "template"],
+    [
+        "missing",
+        "cut weights",
+        "no weights",
+        "no config",
+        "wrong config",
+        "layers",
+        "code",
+        "no numbers",
+        "unknown type",
+        "no tokenizer",
+        "template",
+    ],
 )
 async def test_a_broken_mlx_folder_is_a_typed_error(tiny_mlx: Path, tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "model"
@@ -237,6 +255,19 @@ async def test_a_broken_mlx_folder_is_a_typed_error(tiny_mlx: Path, tmp_path: Pa
         case "wrong config":
             text = (folder / "config.json").read_text()
             (folder / "config.json").write_text(text.replace('"hidden_size": 128', '"hidden_size": 192'))
+        case "layers":
+            config = (
+                (folder / "config.json").read_text().replace('"num_hidden_layers": 2', '"num_hidden_layers": 99999')
+            )
+            (folder / "config.json").write_text(config)
+        case "code":
+            text = (folder / "config.json").read_text()
+            (folder / "config.json").write_text(text.replace("{", '{"model_file": "own.py",', 1))
+            (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+        case "no numbers":
+            data = (folder / "model.safetensors").read_bytes()
+            begin = 8 + int.from_bytes(data[:8], "little")
+            (folder / "model.safetensors").write_bytes(data[:begin] + b"\xff" * (len(data) - begin))
         case "unknown type":
             text = (folder / "config.json").read_text()
             (folder / "config.json").write_text(text.replace("qwen2", "qwen99"))
@@ -247,6 +278,7 @@ async def test_a_broken_mlx_folder_is_a_typed_error(tiny_mlx: Path, tmp_path: Pa
     with pytest.raises(BadModelError) as caught:
         await LocalEngine("mlx").load(files("mlx", folder))
     assert caught.value.hint
+    assert not (tmp_path / "ran").exists()
 
 
 async def test_an_absurd_context_is_a_typed_error(kind: EngineName, tiny_path: Path) -> None:
@@ -290,7 +322,9 @@ async def test_prompt_caches_survive_a_restart_with_equal_tokens(kind: EngineNam
     assert third.usage is not None
     assert third.usage.cached_tokens == 0
     for path_kv in (tmp_path / "caches").glob("*/*.kv"):
-        path_kv.write_bytes(b"damaged")
+        data = bytearray(path_kv.read_bytes())
+        data[len(data) // 2] ^= 0xFF  # still a file of its kind, of another content
+        path_kv.write_bytes(data)
     async with loaded(kind, path, limits) as model:
         again, fourth = await answer(model, asked)
     assert again == cold
