@@ -223,7 +223,7 @@ def test_edits_are_reviewed_at_once_and_undone_by_the_menu(
         assert "nothing" in panel.setup.fault.text()
         panel.setup.plan.design.textEdited.emit("~ dex")
         await until(panel.setup.can_run, "a good formula")
-        panel.setup.plan.swap.click()
+        panel.setup.plan.contrasts.swap.click()
         await until(panel.setup.can_run, "the plan looked over")
         contrast = panel.setup.plan.plan().contrast
         assert contrast is not None

@@ -188,9 +188,9 @@ class TestGrid(GridMachine.TestCase):  # type: ignore[name-defined,misc]
 
 def test_swap_turns_the_direction_and_says_by_whom(qtbot: QtBot, editor: PlanEditor) -> None:
     with qtbot.waitSignal(editor.planEdited):
-        editor.swap.click()
+        editor.contrasts.swap.click()
     assert editor.plan().contrast == Contrast(factor="dex", treated="untrt", control="trt")
-    assert (editor.treated.currentText(), editor.control.currentText()) == ("untrt", "trt")
+    assert (editor.contrasts.treated.currentText(), editor.contrasts.control.currentText()) == ("untrt", "trt")
     assert [(r.about, r.by) for r in editor.plan().reasons] == [("direction", "person")]
 
 
@@ -213,9 +213,9 @@ def test_every_field_reaches_the_plan(qtbot: QtBot, editor: PlanEditor) -> None:
 
 
 def test_another_factor_offers_its_levels(editor: PlanEditor) -> None:
-    editor.factor.setCurrentText("cell")
+    editor.contrasts.factor.setCurrentText("cell")
     assert editor.plan().contrast == Contrast(factor="cell", treated="b", control="a")
-    assert [editor.treated.itemText(at) for at in range(editor.treated.count())] == ["a", "b"]
+    assert [editor.contrasts.treated.itemText(at) for at in range(editor.contrasts.treated.count())] == ["a", "b"]
 
 
 def test_levels_are_kept_by_choice(editor: PlanEditor) -> None:

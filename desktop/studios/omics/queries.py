@@ -1,6 +1,6 @@
 """Fast reads and forward-looking answers for the front ends: runs, one run's values, plans, designs.
 
-`make_plan`, `check_plan`, `read_formula`, `level_counts`, `load_results` and `load_gene_sets` import numerics: call
+`make_plan`, `check_plan`, `read_design`, `load_results` and `load_gene_sets` import numerics: call
 them in a child process (`runtime.call`), not on the window's thread. The rest reads the store and is quick. No file is
 changed here.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from desktop.studios.omics.own_gene_sets import KeptSets
     from desktop.studios.omics.results import RunView
     from desktop.studios.omics.results_enrichment import Enrichment, SetMembers
+    from desktop.studios.omics.steps.design_reading import DesignReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,23 @@ def rerun_params(store: Store, run_id: str) -> AnalysisParams:
     return AnalysisParams(data=row.out_dir, question=row.question, stored_run=row.id)
 
 
-def load_results(out_dir: Path) -> RunView:
-    """A finished run's values for the window; DamagedRunError when the folder is not whole. For a child process."""
+def load_results(out_dir: Path, number: int = 0) -> RunView:
+    """The values of one contrast of a finished run for the window, the first one's without a number.
+
+    For a child process. DamagedRunError when the folder is not whole.
+    """
     from desktop.studios.omics.results_script import load_view
 
-    return load_view(out_dir.expanduser())
+    return load_view(out_dir.expanduser(), number)
+
+
+def tell_contrasts(view: RunView) -> tuple[list[str], str]:
+    """What each of a run's contrasts is called, the first one first, and the sentence about the one a view is of."""
+    from desktop.studios.omics.report_headline import sentence_of
+    from desktop.studios.omics.report_numbers import plain
+    from desktop.studios.omics.steps.contrasts import title_of
+
+    return [title_of(contrast, view.samples) for contrast in view.plan.contrasts], plain(sentence_of(view))
 
 
 def is_accession(text: str) -> bool:
@@ -244,18 +257,11 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
     return check(plan, samples)
 
 
-def read_formula(formula: str, samples: SampleTable) -> str:
-    """A design formula in plain English; BadFormulaError, UnknownFactorError."""
-    from desktop.studios.omics.steps.design import read_formula as read
+def read_design(plan: Plan, samples: SampleTable) -> DesignReading:
+    """A plan's design in plain English, over the samples it keeps; BadFormulaError, UnknownFactorError."""
+    from desktop.studios.omics.steps.design_reading import read_design as read
 
-    return read(formula, samples)
-
-
-def level_counts(samples: SampleTable, factors: list[str]) -> dict[tuple[str, ...], int]:
-    """Samples in each combination of levels that occurs."""
-    from desktop.studios.omics.steps.design import level_counts as count
-
-    return count(samples, factors)
+    return read(plan, samples)
 
 
 # ---- batches --------------------------------------------------------------------------------------------------------

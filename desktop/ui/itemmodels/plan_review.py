@@ -13,13 +13,16 @@ from desktop.studios.omics.schema import Caution, Inspection, Plan, SampleTable
 class PlanReview:
     """A plan, as far as it can run: its cautions, its design in words, the samples of each combination of levels.
 
-    fault   why it cannot run at all, None when it can
+    reading    the design in words, then what each contrast says
+    measured   columns of numbers: what may be tested per unit
+    fault      why it cannot run at all, None when it can
     """
 
     cautions: tuple[Caution, ...] = ()
     reading: str = ""
     factors: tuple[str, ...] = ()
     counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
     fault: JobError | None = None
 
     @property
@@ -45,26 +48,16 @@ def review_plan(plan: Plan, samples: SampleTable) -> PlanReview:
         cautions = queries.check_plan(plan, samples)
     except AppError as error:
         fault = to_fault(error)
-    reading = ""
-    if plan.design:
-        try:
-            reading = queries.read_formula(plan.design, samples)
-        except AppError as error:
-            fault = fault or to_fault(error)
-    factors = _factors(plan, samples)
-    counts = queries.level_counts(samples, list(factors)) if factors else {}
-    return PlanReview(tuple(cautions), reading, factors, counts, fault)
+    try:
+        read = queries.read_design(plan, samples)
+    except AppError as error:
+        return PlanReview(tuple(cautions), fault=fault or to_fault(error))
+    ranges = [f"{name} is taken as a number, from {span}." for name, span in read.ranges.items()]
+    several = [f"{number}. {text}" for number, text in enumerate(read.contrasts, start=1)]
+    reading = "\n".join([" ".join([read.text, *ranges]).strip(), *(several if len(several) > 1 else read.contrasts)])
+    return PlanReview(tuple(cautions), reading.strip(), read.factors, read.counts, read.measured, fault)
 
 
 def to_fault(error: AppError) -> JobError:
     """An expected error as the window shows errors."""
     return JobError(error.code, str(error), error.hint, error.retryable, error.details())
-
-
-def _factors(plan: Plan, samples: SampleTable) -> tuple[str, ...]:
-    """Categorical factors that the design or the contrast names, the contrast's last."""
-    compared = [name for contrast in plan.contrasts for name in (*contrast.within, *contrast.factors)]
-    words = plan.design.replace("~", " ").replace("+", " ").replace("*", " ").replace(":", " ").split()
-    named = [name for name in samples.factors if name in words or f"`{name}`" in plan.design or name in compared]
-    few = [name for name in named if len(samples.levels(name)) <= 24]
-    return tuple(sorted(few, key=lambda name: name in compared))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop.core.ports import Finding
-from desktop.studios.omics.schema import Plan
+from desktop.studios.omics.schema import Contrast, Plan
 from desktop.ui.itemmodels.gene_results import NUMBER_COLUMNS, GeneResults
 
 Floats = NDArray[np.float64]
@@ -49,6 +49,8 @@ class Output:
 class RunResults:
     """One finished run. S samples in the order of `samples`, N genes in the heatmap, K components.
 
+    contrasts     what each contrast of a run with several is called, the first one first; () where there is one
+    number        which of them this is, from 0: headline, counts, genes and heatmap are its own
     counts        tested, significant, up, down; None where the run tested nothing
     factors       factor → (S,) levels; `colour_by` is the one that matters most
     pca_frac      (K,) fraction of variance
@@ -89,6 +91,8 @@ class RunResults:
     joins: Floats = field(default_factory=lambda: np.empty((0, 4)))
     is_script: bool = False
     outputs: tuple[Output, ...] = ()
+    contrasts: tuple[str, ...] = ()
+    number: int = 0
 
     def has_tab(self, name: str) -> bool:
         """Whether there is anything to show in a tab of the results."""
@@ -109,11 +113,11 @@ class RunResults:
         return self.counts is not None
 
 
-def load_run_results(out_dir: Path) -> RunResults:
-    """Read a finished run's folder. Raises the AppErrors of `queries.load_results`."""
+def load_run_results(out_dir: Path, number: int = 0) -> RunResults:
+    """Read one contrast of a finished run's folder. Raises the AppErrors of `queries.load_results`."""
     from desktop.studios.omics import queries
 
-    view = queries.load_results(out_dir)
+    view = queries.load_results(out_dir, number)
     genes = GeneResults.of(
         view.gene_ids,
         view.gene_symbols,
@@ -126,11 +130,14 @@ def load_run_results(out_dir: Path) -> RunResults:
     row_of = {gene: row for row, gene in enumerate(view.gene_ids)}
     names = zip(view.heatmap_symbols, view.heatmap_genes, strict=True)
     isolation = _mapping(manifest.get("isolation"))
+    is_script = manifest.get("kind") == "script"
+    has_several = len(view.plan.contrasts) > 1 and not is_script
+    titles, sentence = queries.tell_contrasts(view) if has_several else ([], "")
     return RunResults(
         out_dir=view.out_dir,
         run_id=str(manifest.get("run_id", "")),
         plan=view.plan,
-        headline=view.headline,
+        headline=sentence or view.headline,
         counts=_counts(summary) if has_test else None,
         isolation=str(isolation.get("detail") or isolation.get("kind") or "not recorded"),
         is_reduced=bool(isolation.get("is_reduced")),
@@ -140,7 +147,7 @@ def load_run_results(out_dir: Path) -> RunResults:
         genes=genes,
         samples=tuple(view.sample_names),
         factors=_factors(view.samples.samples, view.samples.factors, view.sample_names),
-        colour_by=_colour_by(view.plan, view.samples.factors),
+        colour_by=_colour_by(view.contrast, view.plan, view.samples.factors),
         pca_scores=view.pca_scores,
         pca_frac=view.pca_percent / 100.0,
         heatmap=view.heatmap,
@@ -155,7 +162,9 @@ def load_run_results(out_dir: Path) -> RunResults:
         pvalue_reading=str(summary.get("pvalue_reading", "")),
         loadings=_loadings(view.loadings),
         joins=view.joins,
-        is_script=manifest.get("kind") == "script",
+        is_script=is_script,
+        contrasts=tuple(titles),
+        number=number,
         outputs=_outputs(manifest),
         timings={str(step): float(s) for step, s in _mapping(manifest.get("timings_s")).items() if _is_number(s)},
     )
@@ -181,9 +190,9 @@ def _factors(samples: list[str], factors: Mapping[str, list[str]], order: list[s
     return {name: [values[at[sample]] if sample in at else "" for sample in order] for name, values in factors.items()}
 
 
-def _colour_by(plan: Plan, factors: Mapping[str, list[str]]) -> str:
+def _colour_by(contrast: Contrast | None, plan: Plan, factors: Mapping[str, list[str]]) -> str:
     """The contrast's factor, else the first of the design, else the first with few levels."""
-    wanted = plan.contrast.factors[0] if plan.contrast else ""
+    wanted = contrast.factors[0] if contrast else ""
     if wanted in factors:
         return wanted
     named = [name for name in factors if name in plan.design]

@@ -120,7 +120,7 @@ class RunExports(QObject):
         """Compare the run shown with another run's folder or id."""
         if self._run is None:
             return
-        params = {"left": str(self._run.out_dir), "right": other}
+        params = {"left": str(self._run.out_dir), "left_contrast": self._run.number + 1, "right": other}
         try:
             self._comparing = await self._bridge.submit(COMPARE, params)
         except AppError as error:

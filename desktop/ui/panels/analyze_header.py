@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QPalette, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.ui import theme
 from desktop.ui.itemmodels.run_results import RunResults
@@ -18,16 +18,25 @@ _AMBER = ("#8f5a00", "#e6b450")  # light, dark: as the banner's warnings
 
 
 class ResultHeader(QWidget):
-    """planRequested(), compareRequested() from its buttons."""
+    """planRequested(), compareRequested() from its buttons; contrastChosen(int) from the list of contrasts."""
 
     planRequested = Signal()
     compareRequested = Signal()
+    contrastChosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.headline = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
         self.headline.setFont(theme.scaled(self.font(), 1.2, bold=True))
         self.headline.setAccessibleName("Answer")
+        self.contrasts = QComboBox()
+        self.contrasts.setAccessibleName("Contrast shown")
+        self.contrasts.setToolTip("This run's contrasts, all on one fit")
+        self.contrasts.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.contrasts.setMinimumContentsLength(24)
+        self.contrasts.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.contrasts.activated.connect(self.contrastChosen)
+        self.contrasts.hide()
         self.numbers = QLabel(textFormat=Qt.TextFormat.RichText)
         self.numbers.setAccessibleName("Answer in numbers")
         self.reduced = QLabel("⚠ reduced isolation")
@@ -44,11 +53,18 @@ class ResultHeader(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, 4)
         column.setSpacing(4)
+        column.addWidget(self.contrasts)
         column.addWidget(self.headline)
         column.addLayout(below)
 
     def set_results(self, results: RunResults) -> None:
         """Show a run's answer."""
+        shown = [f"{number}  ·  {title}" for number, title in enumerate(results.contrasts, start=1)]
+        if [self.contrasts.itemText(at) for at in range(self.contrasts.count())] != shown:
+            self.contrasts.clear()
+            self.contrasts.addItems(shown)
+        self.contrasts.setCurrentIndex(results.number if shown else -1)
+        self.contrasts.setVisible(bool(shown))
         self.headline.setText(results.headline or results.plan.question or "Result")
         if results.is_script and results.counts is None:
             self.numbers.setText("" if len(results.outputs) != 1 else results.outputs[0].name)

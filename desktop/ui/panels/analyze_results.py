@@ -39,12 +39,14 @@ TABS = ("Volcano", "MA", "PCA", "Heatmap", "Table", "Gene sets", "QC", "Files", 
 class ResultsView(QWidget):
     """`exportRequested()`: the shown genes as CSV. `compareRequested()`: with another run. `planRequested()`: back.
     `geneSetsRequested()`: the tab of gene sets is looked at for the first time; `set_gene_sets` brings them.
+    `contrastRequested(int)`: another contrast of the run, from 0; `set_results` brings it.
     `outputRequested(Output)`: a script's file is looked at; `show_output` brings it. `scriptRequested()`: edit it."""
 
     exportRequested = Signal()
     compareRequested = Signal()
     planRequested = Signal()
     geneSetsRequested = Signal()
+    contrastRequested = Signal(int)
     outputRequested = Signal(object)
     scriptRequested = Signal()
 
@@ -58,6 +60,7 @@ class ResultsView(QWidget):
         self.header = ResultHeader()
         self.header.planRequested.connect(self.planRequested)
         self.header.compareRequested.connect(self.compareRequested)
+        self.header.contrastChosen.connect(self._on_contrast)
         self.strip = ThresholdStrip()
         self.strip.thresholdsChanged.connect(self.set_thresholds)
         self.tabs = QTabWidget()
@@ -102,12 +105,23 @@ class ResultsView(QWidget):
 
     def set_results(self, results: RunResults, log: Sequence[str] = ()) -> None:
         """Show a run and the lines it logged."""
-        self._results = results
         self._selected = []
-        self._filled.clear()
         self._alpha, self._lfc = results.plan.alpha, results.plan.lfc_threshold
+        self.folds.set_results(results, log)
+        self._show(results)
+
+    def set_contrast(self, results: RunResults) -> None:
+        """Show another contrast of the run that is shown; thresholds and selected genes stay."""
+        chosen = [self._results.genes.gene_ids[row] for row in self._selected] if self._results else []
+        row_of = {gene: row for row, gene in enumerate(results.genes.gene_ids)} if chosen else {}
+        self._selected = [row_of[gene] for gene in chosen if gene in row_of]
+        self._show(results)
+
+    def _show(self, results: RunResults) -> None:
+        self._results = results
+        self._filled.clear()
         self.header.set_results(results)
-        self.strip.set_own(self._alpha, self._lfc)
+        self.strip.set_own(results.plan.alpha, results.plan.lfc_threshold)
         current = self.current_tab()
         self.tabs.blockSignals(True)
         self._add_tabs()
@@ -117,7 +131,6 @@ class ResultsView(QWidget):
         self.show_tab(current if current and results.has_tab(current) else first)
         self.tabs.blockSignals(False)
         self.strip.setVisible(results.has_test)
-        self.folds.set_results(results, log)
         self._show_thresholds()
         self._show_selection()
         self._fill_current()
@@ -206,6 +219,10 @@ class ResultsView(QWidget):
     def open_fold(self, name: str) -> None:
         """Show or hide code, log or validation."""
         self.folds.buttons[name].click()
+
+    def _on_contrast(self, number: int) -> None:
+        if self._results is not None and number != self._results.number:
+            self.contrastRequested.emit(number)
 
     # ---- tabs ---------------------------------------------------------------------------------------------------
 

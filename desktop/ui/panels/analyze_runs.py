@@ -152,8 +152,28 @@ class RunPages(QObject):
         self._pages.setCurrentWidget(view)
         self._tell()
 
+    def _show_contrast(self, number: int) -> None:
+        if self.run is not None:
+            self._turn += 1
+            self._bridge.start(self._open_contrast(self.run, number, self._turn))
+
+    async def _open_contrast(self, run: RunResults, number: int, turn: int) -> None:
+        """Another contrast of the run that is shown."""
+        from desktop.ui.itemmodels.run_results import load_run_results
+
+        try:
+            results = await self._bridge.call(load_run_results, run.out_dir, number)
+        except AppError as error:
+            if turn == self._turn:
+                self.failed.emit(error, str(run.out_dir))
+            return
+        if turn == self._turn and self.view is not None:
+            self.run = results
+            self.exports.set_run(results)
+            self.view.set_contrast(results)
+
     def _inspect(self, results: RunResults, item: Inspected) -> None:
-        if self.run is results:
+        if self.run is not None and self.run.out_dir == results.out_dir:
             self._item = item
             if self.is_in_front:
                 self.inspected.emit(item)
@@ -172,6 +192,7 @@ class RunPages(QObject):
             self.view.planRequested.connect(self.planRequested)
             self.view.scriptRequested.connect(self.scriptRequested)
             self.view.outputRequested.connect(lambda output: self._bridge.start(self._read_output(output)))
+            self.view.contrastRequested.connect(self._show_contrast)
             self.view.geneSetsRequested.connect(lambda: self._bridge.start(self._read_gene_sets()))
             self._pages.addWidget(self.view)
         return self.view
@@ -190,7 +211,7 @@ class RunPages(QObject):
         if run is None or view is None:
             return
         try:
-            sets: GeneSetResults | str = await self._bridge.call(load_gene_set_results, run.out_dir)
+            sets: GeneSetResults | str = await self._bridge.call(load_gene_set_results, run.out_dir, run.number)
         except AppError as error:
             sets = f"{error} {error.hint}"
         if isValid(view):

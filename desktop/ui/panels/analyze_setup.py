@@ -179,12 +179,14 @@ class SetupPage(QWidget):
         else:
             self.fault.show_failure(review.fault, can_retry=False)
         if review.reading or review.counts:
+            self.plan.contrasts.set_measured(review.measured)
             self.design.counts.show_counts(review.factors, review.counts, review.reading)
         formula = self.plan.plan().design
         self.steps.set_step(DESIGN, "done" if review.fault is None else "attention", formula)
-        contrast = self.plan.plan().contrast
+        contrasts = self.plan.plan().contrasts
         standing = "attention" if review.fault is not None or review.is_blocked else "done"
-        self.steps.set_step(PLAN, standing, str(contrast) if contrast else "")  # type: ignore[arg-type]
+        shown = f"{len(contrasts)} contrasts" if len(contrasts) > 1 else "".join(map(str, contrasts))
+        self.steps.set_step(PLAN, standing, shown)  # type: ignore[arg-type]
         self._update()
 
     def show_job(self, job: JobRecord) -> None:

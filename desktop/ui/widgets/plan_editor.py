@@ -5,14 +5,12 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QCheckBox,
-    QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QMenu,
-    QPushButton,
     QSizePolicy,
     QSpinBox,
     QToolButton,
@@ -23,6 +21,7 @@ from PySide6.QtWidgets import (
 from desktop.core.ports import IsolationWish
 from desktop.studios.omics.schema import AnalysisKind, Contrast, OwnGeneSets, Plan, Reason, SampleTable
 from desktop.ui import theme
+from desktop.ui.widgets.contrast_editor import ContrastEditor, combo, line, with_products
 from desktop.ui.widgets.gene_sets_button import GeneSetsButton
 from desktop.ui.widgets.number_fields import AlphaField, FoldChangeField
 
@@ -52,17 +51,16 @@ class PlanEditor(QWidget):
         self._samples = SampleTable(samples=[])
         self._is_filling = False
         self._why: dict[str, QLabel] = {}
-        self.kind = _combo("Kind of analysis")
+        self._reduced = self._reduced_of = ""  # the reduced design, also while it is not asked for; and its full one
+        self.kind = combo("Kind of analysis")
         for key, title in _KINDS.items():
             self.kind.addItem(title, key)
         self.design = QLineEdit(placeholderText="~ batch + condition")
         self.design.setAccessibleName("Design formula")
         self.design.setFont(theme.fixed_font())
-        self.factor = _combo("Factor compared")
-        self.treated, self.control = _combo("Treated level"), _combo("Control level")
-        self.swap = QPushButton("⇄ Swap", autoDefault=False)
-        self.swap.setAccessibleName("Swap direction")
-        self.swap.setToolTip("Compare the other way round: what was up is down")
+        self.contrasts = ContrastEditor()
+        self.whole = QCheckBox("test all levels at once (likelihood-ratio or F test)")
+        self.whole.setToolTip("Whether anything differs between the levels; the contrast is only reported")
         self.alpha = AlphaField("Adjusted p below")
         self.lfc = FoldChangeField("Fold change tested against")
         self.min_count = _number("Fewest reads of a gene over all samples", 0, 1_000_000)
@@ -71,13 +69,13 @@ class PlanEditor(QWidget):
         self.keep = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.keep.setAccessibleName("Samples kept")
         self.gene_sets = GeneSetsButton()
-        self.block = _combo("Samples correlated within")
+        self.block = combo("Samples correlated within")
         self.block.setToolTip("Samples of one level count as correlated: for pairs of which some lack a partner")
         self.robust = QCheckBox("robust prior")
         self.robust.setToolTip("Let few genes that vary wildly not move the variance expected of the others")
         self.weigh = QCheckBox("weigh samples")
         self.weigh.setToolTip("Let samples that fit poorly count for less")
-        self.isolation = _combo("Isolation of the run")
+        self.isolation = combo("Isolation of the run")
         for wish, title in _ISOLATIONS.items():
             self.isolation.addItem(title, wish)
         self._form = QFormLayout(self)
@@ -87,19 +85,21 @@ class PlanEditor(QWidget):
         self._form.setVerticalSpacing(7)
         self._add("Kind", ("kind",), self.kind)
         self._add("Design", ("design", "pairing", "batch"), self.design)
-        contrast = _line(self.factor, self.treated, QLabel("over"), self.control, self.swap)
+        contrast = QVBoxLayout()
+        contrast.addWidget(self.contrasts)
+        contrast.addWidget(self.whole)
         self._add("Contrast", ("contrast", "direction"), contrast)
-        thresholds = _line(QLabel("adjusted p <"), self.alpha, QLabel("  |log₂ fold change| >"), self.lfc)
+        thresholds = line(QLabel("adjusted p <"), self.alpha, QLabel("  |log₂ fold change| >"), self.lfc)
         self._add("Changed means", ("alpha", "lfc_threshold"), thresholds)
         self._of_reads = (QLabel("at least"), self.min_count, QLabel("reads;"))
-        genes = _line(*self._of_reads, QLabel("PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap)
+        genes = line(*self._of_reads, QLabel("PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap)
         self._add("Genes", ("min_total_count", "genes"), genes)
         self._add("Samples", ("subset", "keep"), self.keep)
         self._add("Gene sets", ("gene_sets",), self.gene_sets)
         self._variance = self._add(
             "Variance",
             ("block", "robust", "weigh_samples"),
-            _line(QLabel("samples alike within"), self.block, self.robust, self.weigh),
+            line(QLabel("samples alike within"), self.block, self.robust, self.weigh),
         )
         self._add("Isolation", ("isolation",), self.isolation)
         self._listen()
@@ -113,7 +113,11 @@ class PlanEditor(QWidget):
         self.kind.setCurrentIndex(self.kind.findData(plan.kind))
         if self.design.text() != plan.design:
             self.design.setText(plan.design)
-        self._fill_factors(plan.contrast)
+        self.contrasts.set_contrasts(plan.contrasts, samples)
+        self._reduced = plan.reduced or (self._reduced if plan.design == self._reduced_of else "")
+        self._reduced_of = plan.design
+        self.whole.setChecked(bool(plan.reduced))
+        self.whole.setVisible(bool(self._reduced))
         self.alpha.setValue(plan.alpha)
         self.lfc.setValue(plan.lfc_threshold)
         self.min_count.setValue(plan.min_total_count)
@@ -123,7 +127,9 @@ class PlanEditor(QWidget):
         self.n_heatmap.setValue(plan.n_heatmap_genes)
         self._fill_keep()
         self.gene_sets.set_chosen(plan.gene_sets)
-        _refill(self.block, ["", *self._samples.factors], plan.block)
+        self.block.clear()
+        self.block.addItems(["", *self._samples.factors])
+        self.block.setCurrentIndex(self.block.findText(plan.block, Qt.MatchFlag.MatchExactly))
         self.robust.setChecked(plan.robust)
         self.weigh.setChecked(plan.weigh_samples)
         self._form.setRowVisible(self._variance, plan.values in ("log_intensity", "linear_intensity"))
@@ -161,10 +167,8 @@ class PlanEditor(QWidget):
     def _listen(self) -> None:
         self.kind.currentIndexChanged.connect(lambda _at: self._edit(("kind",), kind=self.kind.currentData()))
         self.design.textEdited.connect(lambda text: self._edit(("design",), design=text.strip()))
-        self.factor.currentIndexChanged.connect(self._on_factor)
-        for box in (self.treated, self.control):
-            box.currentIndexChanged.connect(self._on_levels)
-        self.swap.clicked.connect(self._on_swap)
+        self.contrasts.contrastsEdited.connect(self._on_contrasts)
+        self.whole.toggled.connect(lambda on: self._edit(("test",), reduced=self._reduced if on else ""))
         self.alpha.valueChanged.connect(lambda value: self._edit(("alpha",), alpha=value))
         self.lfc.valueChanged.connect(lambda value: self._edit(("lfc_threshold",), lfc_threshold=value))
         self.min_count.valueChanged.connect(lambda value: self._edit(("min_total_count",), min_total_count=value))
@@ -184,57 +188,20 @@ class PlanEditor(QWidget):
         self._show_reasons()
         self.planEdited.emit()
 
-    def _on_factor(self) -> None:
-        if self._is_filling or not self.factor.currentText():
-            return
-        levels = self._levels(self.factor.currentText())
-        if len(levels) < 2:
-            return
-        contrast = Contrast(factor=self.factor.currentText(), treated=levels[1], control=levels[0])
-        self._edit(("contrast", "direction"), contrast=contrast)
-        self._refill(self._plan.contrast)
-
-    def _on_levels(self) -> None:
-        if self._is_filling or not self.treated.currentText() or not self.control.currentText():
-            return
-        contrast = Contrast(
-            factor=self.factor.currentText(), treated=self.treated.currentText(), control=self.control.currentText()
+    def _on_contrasts(self, contrasts: tuple[Contrast, ...]) -> None:
+        before, design = self._plan.contrasts, with_products(self._plan.design, contrasts)
+        is_whole = len(contrasts) == 1 == len(before) and contrasts[0].factor == before[0].factor
+        turned = [{**one.model_dump(), "treated": one.control, "control": one.treated} for one in before]
+        is_turned = len(before) == len(contrasts) and all(
+            new in (old, Contrast(**other)) for new, old, other in zip(contrasts, before, turned, strict=True)
         )
-        self._edit(("contrast", "direction"), contrast=contrast)
-
-    def _on_swap(self) -> None:
-        now = self._plan.contrast
-        if now is not None:
-            swapped = Contrast(factor=now.factor, treated=now.control, control=now.treated)
-            self._edit(("direction",), contrast=swapped)
-            self._refill(swapped)
-
-    def _refill(self, contrast: Contrast | None) -> None:
+        parts = {"contrast": contrasts[0], "other_contrasts": list(contrasts[1:]), "design": design}
         self._is_filling = True
-        self._fill_factors(contrast)
+        self.design.setText(design)
+        self.whole.setChecked(bool(self._plan.reduced) and is_whole)
         self._is_filling = False
-
-    def _levels(self, factor: str) -> list[str]:
-        if factor in self._samples.factors:
-            return list(self._samples.levels(factor))
-        parts = factor.split(":")  # an interaction: levels are combinations, as the plan writes them
-        if len(parts) < 2 or any(part not in self._samples.factors for part in parts):
-            return []
-        rows = zip(*(self._samples.factors[part] for part in parts), strict=True)
-        return list(dict.fromkeys(":".join(row) for row in rows))
-
-    def _fill_factors(self, contrast: Contrast | None) -> None:
-        names = list(self._samples.factors)
-        if contrast is not None and contrast.factor not in names:
-            names.append(contrast.factor)
-        _refill(self.factor, names, contrast.factor if contrast else "")
-        levels = self._levels(contrast.factor) if contrast else []
-        for box, level in ((self.treated, contrast.treated if contrast else ""),
-                           (self.control, contrast.control if contrast else "")):  # fmt: skip
-            _refill(box, levels if not level or level in levels else [*levels, level], level)
-        controls: tuple[QWidget, ...] = (self.treated, self.control, self.swap)
-        for control in controls:
-            control.setEnabled(contrast is not None)
+        about = ("direction",) if is_turned else ("contrast", "direction")
+        self._edit(about, **parts, reduced=self._plan.reduced if is_whole else "")
 
     def _fill_keep(self) -> None:
         menu = QMenu(self.keep)
@@ -265,7 +232,7 @@ class PlanEditor(QWidget):
         kept = "; ".join(f"{name}: {', '.join(levels) or 'none'}" for name, levels in self._plan.keep.items())
         self.keep.setText(kept if kept else "All samples")
 
-    def _add(self, title: str, about: tuple[str, ...], field: QWidget | QHBoxLayout) -> QVBoxLayout:
+    def _add(self, title: str, about: tuple[str, ...], field: QWidget | QBoxLayout) -> QVBoxLayout:
         why = QLabel(wordWrap=True)
         why.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         why.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -292,23 +259,6 @@ class PlanEditor(QWidget):
             label.setVisible(bool(lines))
 
 
-def _line(*parts: QWidget) -> QHBoxLayout:
-    line = QHBoxLayout()
-    line.setSpacing(theme.GAP)
-    for part in parts:
-        line.addWidget(part)
-    line.addStretch()
-    return line
-
-
-def _combo(name: str) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-    box.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-    return box
-
-
 def _number(name: str, low: int, high: int) -> QSpinBox:
     box = QSpinBox()
     box.setAccessibleName(name)
@@ -316,9 +266,3 @@ def _number(name: str, low: int, high: int) -> QSpinBox:
     box.setGroupSeparatorShown(True)
     box.setKeyboardTracking(False)
     return box
-
-
-def _refill(box: QComboBox, items: list[str], current: str) -> None:
-    box.clear()
-    box.addItems(items)
-    box.setCurrentIndex(box.findText(current, Qt.MatchFlag.MatchExactly))

@@ -294,11 +294,32 @@ def check_design(samples: SampleTable, formula: str, contrasts: Sequence[Contras
             samples=len(samples.samples),
             unknowns=rank,
         )
+    cautions = _few(samples, contrasts, residual)
     if contrasts:
         design, typed = columns_of(samples, parsed, contrasts)
         for contrast in contrasts:
             _refuse_unknowable(contrast, design, typed, parsed, samples)
-    return _few(samples, contrasts, residual)
+            cautions += _at_reference(contrast, typed, parsed)
+    return cautions
+
+
+def _at_reference(contrast: Contrast, typed: pd.DataFrame, formula: Formula) -> list[Caution]:
+    """The design lets the effect differ between levels of a factor, and the contrast does not say at which it is."""
+    crossed = [term for term in formula.terms if set(term) > set(contrast.factors)]
+    others = dict.fromkeys(
+        name for term in crossed for name in term if name not in (*contrast.factors, *contrast.within)
+    )
+    places = []
+    for name in others:
+        is_group = isinstance(typed[name].dtype, pd.CategoricalDtype)
+        places.append(f"{name} {typed[name].cat.categories[0] if is_group else f'{typed[name].mean():g} (its mean)'}")
+    if not places:
+        return []
+    text = (
+        f"The design lets the effect of {' and '.join(contrast.factors)} differ with {_and(list(others))}, and "
+        f"“{contrast}” does not say where it is made: it is the effect at {_and(places)}, not an average."
+    )
+    return [Caution(code="omics.at_reference", text=text)]
 
 
 def _refuse_unknowable(
@@ -490,9 +511,10 @@ def read_formula(formula: str, samples: SampleTable, contrasts: Sequence[Contras
         if others:
             parts[0] += f", after allowing for {_and(others)}"
     for term in crossed:
-        effect = next((name for name in reversed(term) if name in asked), term[-1])
+        effect = next((name for name in reversed(term) if name in asked or name in numeric), term[-1])
         among = [name for name in term if name != effect]
-        parts.append(f"the effect of {effect} may differ between levels of {_and(among)}")
+        what = "change with" if effect in numeric else "effect of"
+        parts.append(f"the {what} {effect} may differ between levels of {_and(among)}")
     text = "; ".join(parts) + "."
     return text[0].upper() + text[1:]
 

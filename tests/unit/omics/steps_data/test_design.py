@@ -211,6 +211,19 @@ def test_reading() -> None:
     assert "effect of tissue may differ between levels of batch" in read_formula("~ batch*tissue", PAIRED)
 
 
+def test_an_effect_that_may_differ_is_made_at_the_reference_and_that_is_said() -> None:
+    samples = table(drug="n y " * 6, sex="F F F F F F M M M M M M", age="31 45 27 60 52 38 41 29 33 47 58 36")
+    drug = Contrast(factor="drug", treated="y", control="n")
+    (caution,) = check_design(samples, "~ sex * drug", [drug])
+    assert caution.code == "omics.at_reference"
+    assert "at sex F, not an average" in caution.text
+    assert check_design(samples, "~ sex * drug", [drug.model_copy(update={"within": {"sex": "M"}})]) == []
+    assert check_design(samples, "~ sex + drug", [drug]) == []
+    assert check_design(samples, "~ sex * drug", [Contrast(factor="sex:drug", treated="M:y", control="F:n")]) == []
+    (slope,) = check_design(samples, "~ sex * age", [Contrast(factor="age")])
+    assert "at sex F" in slope.text
+
+
 def test_subset() -> None:
     kept = subset_samples(PAIRED, {"batch": ["b"], "sample": ["s2", "s3", "s0"]})
     assert kept.samples == ["s2", "s3"]
