@@ -11,7 +11,9 @@ from pathlib import Path
 from desktop.sandbox.policy import check
 from tests.unit.sandbox.hostile import BREAKING, HOSTILE
 from tests.unit.sandbox.hostile_more import HOSTILE_MORE
+from tests.unit.sandbox.hostile_reach import HOSTILE_REACH
 from tests.unit.sandbox.ordinary import ORDINARY
+from tests.unit.sandbox.ordinary_idioms import ORDINARY_IDIOMS
 from tests.unit.sandbox.ordinary_more import ORDINARY_MORE
 
 
@@ -35,8 +37,8 @@ def main() -> None:
     print(f"first check, rules read: {(time.perf_counter() - start) * 1000:.0f} ms")
     rows: list[tuple[str, int, int, list[float]]] = []
     for name, sources, want in (
-        ("own hostile", [as_bytes(s) for s in (HOSTILE | HOSTILE_MORE).values()], False),
-        ("own ordinary", [as_bytes(s) for s in (ORDINARY | ORDINARY_MORE).values()], True),
+        ("own hostile", [as_bytes(s) for s in (HOSTILE | HOSTILE_MORE | HOSTILE_REACH).values()], False),
+        ("own ordinary", [as_bytes(s) for s in (ORDINARY | ORDINARY_MORE | ORDINARY_IDIOMS).values()], True),
         ("own checker breakers", [as_bytes(s) for s in BREAKING.values()], None),
     ):
         results = [timed_ms(s) for s in sources]

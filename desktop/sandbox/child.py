@@ -104,7 +104,7 @@ class _Watch:
                 self.seen.setdefault(process.pid, process)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        for process in self.seen.values():
+        for process in list(self.seen.values()):  # another thread may still be looking
             with contextlib.suppress(psutil.Error):  # psutil checks that the number was not given to another
                 process.kill()
 

@@ -69,7 +69,8 @@ def members(name: str, wanted: object, all_wanted: dict[str, object], rules: dic
     canonical = {id(sys.modules[m]): m for m in all_wanted if m in sys.modules}
     names: list[str] = []
     inner: dict[str, str] = {}
-    for attribute in sorted(set(dir(module)) | set(getattr(module, "__all__", ()))):
+    asked = set(wanted) if isinstance(wanted, list) else set()  # a module may make these only when they are asked for
+    for attribute in sorted(set(dir(module)) | set(getattr(module, "__all__", ())) | asked):
         if attribute.startswith("_"):
             continue
         try:

@@ -15,6 +15,7 @@ from desktop.sandbox.policy.scopes import Placed, Scope
 _BACKENDS = {"agg", "cairo", "pdf", "ps", "svg", "template", "matplotlib", "inline", "auto", "tkagg", "qtagg", "macosx"}
 _BACKENDS |= {"loky", "threading", "multiprocessing", "sequential", "threads", "processes", "numpy", "scipy"}
 _ADDRESS = re.compile(r"(?!file:|sqlite:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_FORMULAS = ("design", "formula")
 _OPENERS = ("read_", "to_", "loadtxt", "genfromtxt", "imread", "imsave", "savefig", "use", "context", "rc_file", "open")
 TEX = ("usetex starts the program LaTeX.", "Leave usetex off; matplotlib draws $formulas$ itself.")
 _PGF = ("The pgf backend starts the program LaTeX.", "Save as .pdf, .svg or .png.")
@@ -50,6 +51,10 @@ class ArgumentChecks(CallChecks):
                 self._add("process", node, "Showing an image starts a program.", "Save it: image.save('image.png').")
         if any(p in ("matplotlib.use", "matplotlib.pyplot.switch_backend") for p in paths) and node.args:
             self._backend(self._values.of(node.args[0], scope), node)
+            asked = self._values.members(node.args[0].func, scope) if isinstance(node.args[0], ast.Call) else []
+            is_known = self._values.texts(node.args[0], scope) is not None
+            if not is_known and not {"os.getenv", "os.environ.get"} & set(asked):
+                self._add("dynamic-import", node, *_BY_NAME)
         self._whole_path(node, scope)
 
     def _arguments(self, name: str, paths: list[str], node: ast.Call, scope: Scope) -> None:
@@ -92,7 +97,12 @@ class ArgumentChecks(CallChecks):
         for key in keys or ():
             if key.endswith("usetex") and not is_false:
                 self._add("process", node, *TEX)
-            elif key == "backend" or key.endswith("plotting.backend"):
+            elif (key.startswith("animation.") and key.endswith(("_path", "_args"))) or key == "ps.usedistiller":
+                if not is_false:
+                    self._add("process", node, f"{key} names a program.", 'Use writer="pillow" and a .gif file.')
+            elif key == "animation.writer" and self._values.texts(value, scope) != frozenset({"pillow"}):
+                self._add("process", node, "This writer starts a program.", 'Use writer="pillow" and a .gif file.')
+            elif key == "MPLBACKEND" or key == "backend" or key.endswith("plotting.backend"):
                 self._backend(self._values.of(value, scope), node)
 
     def _assign(self, placed: Placed) -> None:
@@ -103,8 +113,15 @@ class ArgumentChecks(CallChecks):
                 self._setting(self._values.texts(target.slice, scope), node.value, node, scope)
             elif isinstance(target, ast.Attribute) and target.attr == "backend":
                 self._backend(self._values.of(node.value, scope), node)
-            elif isinstance(target, ast.Attribute) and target.attr == "design" and not self._is_own(target):
+            elif isinstance(target, ast.Attribute) and target.attr in _FORMULAS and not self._is_own(target):
                 self._evaluated(node.value, "formula", node, scope)
+            elif isinstance(target, ast.Attribute) and target.attr == "memory" and not self._is_own(target):
+                if self._values.texts(node.value, scope) is not None:
+                    message = "A cache folder is read back with pickle, which runs what it loads."
+                    self._add("deserialise", node, message, "Leave memory out.")
+            elif isinstance(node.value, ast.Name) and node.value.id == "type" and scope.find("type") is None:
+                message = "type under another name may make classes at run time."
+                self._add("dynamic-code", node, message, "Use type(x) directly.")
 
     def _is_own(self, target: ast.Attribute) -> bool:
         return isinstance(target.value, ast.Name) and target.value.id == "self"
@@ -112,6 +129,7 @@ class ArgumentChecks(CallChecks):
     def _dictionary(self, placed: Placed) -> None:
         node = placed.node
         assert isinstance(node, ast.Dict)
+        self._keys(node, placed.scope)
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.endswith("usetex"):
                 self._setting(frozenset({key.value}), value, node, placed.scope)
@@ -124,6 +142,8 @@ class ArgumentChecks(CallChecks):
         assert isinstance(node, ast.BinOp)
         if not (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Div)):
             self._whole_path(node, placed.scope)
+        for text in self._values.texts(node.right, placed.scope) or ():
+            self._path(text, node)
 
     def _whole_path(self, node: ast.expr, scope: Scope) -> None:
         text = self._path_text(node, scope)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from desktop.sandbox.policy.scopes import Op
+from desktop.sandbox.policy.scopes import Op, Scope
 
 MAX_TEXTS = 64
 MAX_TEXT_CHARS = 20_000
@@ -31,6 +31,13 @@ class Items:
 
     elements: tuple[frozenset[Any], ...]
     keys: tuple[frozenset[Any], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """An object of a class of the script; `home` is the scope of its class."""
+
+    home: Scope
 
 
 @dataclass(frozen=True, slots=True)

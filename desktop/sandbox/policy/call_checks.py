@@ -8,20 +8,9 @@ from desktop.core.ports import Finding
 from desktop.sandbox.policy import texts
 from desktop.sandbox.policy.atoms import NUMBER, Items, Plain, Text
 from desktop.sandbox.policy.judge import DANGER, VARIABLE_REFUSAL, is_dunder
-from desktop.sandbox.policy.name_checks import NameChecks
-from desktop.sandbox.policy.rules import Rules
-from desktop.sandbox.policy.scopes import Layout, Placed, Scope
+from desktop.sandbox.policy.reach_checks import ReachChecks
+from desktop.sandbox.policy.scopes import Placed, Scope
 
-_TEXT_MAKERS = {"fromhex", "decode", "b64decode", "b32decode", "b16decode", "a85decode", "b85decode", "unhexlify"}
-_TEXT_MAKERS |= {
-    "decompress",
-    "translate",
-    "maketrans",
-    "urlsafe_b64decode",
-    "standard_b64decode",
-    "unquote",
-    "to_bytes",
-}
 _URL_READERS = ("read_", "loadtxt", "genfromtxt", "imread", "urlopen", "fetch")
 _PATH_TAKERS = {"open", "Path", "PurePath", "PosixPath", "to_csv", "savefig", "copy", "copy2", "copyfile", "rename"}
 _PATH_TAKERS |= {
@@ -49,6 +38,29 @@ _PATH_TAKERS |= {
     "connect",
     "glob",
 }
+_PATH_TAKERS |= {
+    "fromfile",
+    "memmap",
+    "readsav",
+    "loadmat",
+    "mmread",
+    "genfromtxt",
+    "imread",
+    "File",
+    "ZipFile",
+    "TarFile",
+}
+_PATH_TAKERS |= {
+    "load_files",
+    "iterdir",
+    "rglob",
+    "ExcelFile",
+    "ExcelWriter",
+    "VirtualSource",
+    "FileInput",
+    "FileHandler",
+}
+_PATH_KEYWORDS = {"file", "filename", "filepath_or_buffer", "path", "fname", "io", "external", "stylesheet", "name"}
 _FILE_READERS = {"read", "read_text", "readline", "readlines", "read_bytes"}
 _NAMED_METHODS = {"apply", "agg", "aggregate", "transform", "map", "pipe", "applymap"}
 _FORMULA_CALLS = {"C", "I", "Q", "bs", "cr", "cc", "te", "center", "scale", "standardize", "poly", "Treatment", "Sum"}
@@ -56,12 +68,8 @@ _FORMULA_CALLS |= {"Diff", "Helmert", "Poly", "log", "log2", "log10", "log1p", "
 _FORMULA_CALLS |= {"cs", "spline", "contr", "offset", "strata", "factor", "as_factor", "ns"}
 
 
-class CallChecks(NameChecks):
+class CallChecks(ReachChecks):
     """What may be called with what."""
-
-    def __init__(self, layout: Layout, rules: Rules) -> None:
-        super().__init__(layout, rules)
-        self._makes_text = self._assembles_text()
 
     # ---- calls -------------------------------------------------------------------------------------------------------
 
@@ -86,13 +94,12 @@ class CallChecks(NameChecks):
             ):
                 self._address(argument, node)
         if name in _NAMED_METHODS:
-            several = [e for a in node.args[:1] if isinstance(a, (ast.List, ast.Tuple)) for e in a.elts]
-            for argument in (*node.args[:1], *several):
-                for text in self._values.texts(argument, scope) or ():
+            for argument in (*node.args[:1], *(k.value for k in node.keywords if k.arg in ("func", "arg"))):
+                for text in self._known_texts(argument, scope):
                     if text in ("eval", "query", "pipe") or text in self._rules.refused_attributes or is_dunder(text):
                         self._add("attribute", node, f"{name}({text!r}) calls a method by name.", "Call it directly.")
-        if name in _PATH_TAKERS:
-            for argument in node.args[:2]:
+        if name in _PATH_TAKERS or name.startswith("read_"):
+            for argument in (*node.args[:2], *(k.value for k in node.keywords if k.arg in _PATH_KEYWORDS)):
                 for text in self._values.texts(argument, scope) or ():
                     self._path(text, node)
 
@@ -105,34 +112,29 @@ class CallChecks(NameChecks):
 
     def _path(self, text: str, node: ast.AST) -> None:
         rules, last = self._rules, text.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        is_system = text.startswith(rules.path_starts) and text not in rules.path_allowed
+        is_system = f"{text}/".startswith(rules.path_starts) and text not in rules.path_allowed
         is_named = last in rules.path_names or (last.endswith(rules.path_suffixes) and "{" not in last)
         is_shadow = last.endswith(".py") and last[:-3] in rules.modules
-        if is_system or is_named or is_shadow:
+        is_private = not rules.path_folders.isdisjoint(text.replace("\\", "/").split("/"))
+        if is_system or is_named or is_shadow or is_private:
             message = f"{text[:80]!r} is not a file for an analysis."
             self._add("path", node, message, "Read from the input folder and write into the current folder.")
 
     def _builtin_call(self, name: str, node: ast.Call, scope: Scope) -> None:
         if name == "type" and len(node.args) + len(node.keywords) > 1:
             self._add("dynamic-code", node, "type(…) with three arguments makes a class at run time.", "Use class.")
-        if name not in self._rules.call_only_builtins or len(node.args) < 2:
-            if name in self._rules.call_only_builtins:
-                self._add("dynamic-attribute", node, f"{name} needs its name written out.", "Use obj.name.")
-            return
-        names = None if isinstance(node.args[1], ast.Starred) else self._values.texts(node.args[1], scope)
-        if names is None:
-            is_self = isinstance(node.args[0], ast.Name) and node.args[0].id == "self"
-            if name == "setattr" and is_self and not isinstance(node.args[1], ast.BinOp):
-                return
-            message = f"{name} with a name that is only known at run time cannot be checked."
-            remedy = 'Take the names from a list in the script: for name in ("mean", "std"): getattr(x, name)'
-            self._add("dynamic-attribute", node, message, remedy)
-            return
-        for attribute in names:
-            self._named_attribute(node.args[0], attribute, node, scope, is_called=False, is_load=name == "getattr")
+        if name in self._rules.call_only_builtins:
+            self._by_name(name, node, scope)
 
     def _member_call(self, path: str, node: ast.Call, scope: Scope) -> None:
-        if path in ("operator.attrgetter", "operator.methodcaller"):
+        if path in ("functools.wraps", "functools.update_wrapper"):
+            self._wrapper(path, node, scope)
+        elif path in ("importlib.import_module", "importlib.util.find_spec"):
+            self._import_by_name(path, node, scope)
+        elif path == "inspect.signature":
+            if len(node.args) != 1 or any(k.arg != "follow_wrapped" for k in node.keywords):
+                self._add("dynamic-code", node, "signature may evaluate annotations.", "Give it the function alone.")
+        elif path in ("operator.attrgetter", "operator.methodcaller"):
             for argument in node.args[: None if path.endswith("attrgetter") else 1]:
                 names = self._values.texts(argument, scope)
                 if names is None:
@@ -201,6 +203,8 @@ class CallChecks(NameChecks):
         if any(p.startswith(texts.FORMULA_MODULES) for p in paths) and node.args:
             given.append((node.args[0], "formula"))
         given += [(k.value, "formula") for k in node.keywords if k.arg in texts.FORMULA_KEYWORDS]
+        if not given and (last & set(texts.EVALUATED) or any(p.startswith(texts.FORMULA_MODULES) for p in paths)):
+            given += self._splatted(node, scope)
         if "from_formula" in last:
             given += [(v, "formula") for a in node.args[1:2] if isinstance(a, ast.Dict) for v in a.values]
         for keyword in node.keywords:
@@ -227,6 +231,27 @@ class CallChecks(NameChecks):
                         self._add("expression", call, message, "Write it as a plain expression of columns.")
                 else:
                     self._judge_text(tree, call, scope, is_formula=kind == "formula")
+
+    def _splatted(self, node: ast.Call, scope: Scope) -> list[tuple[ast.expr, str]]:
+        """Formulas handed on as **kwargs; refused where they cannot be seen."""
+        found: list[tuple[ast.expr, str]] = []
+        for keyword in node.keywords:
+            source = self._source(keyword.value, scope) if keyword.arg is None else None
+            if isinstance(source, ast.Dict):
+                keys = [k.value if isinstance(k, ast.Constant) else None for k in source.keys]
+                found += [
+                    (v, "formula") for k, v in zip(keys, source.values, strict=True) if k in texts.FORMULA_KEYWORDS
+                ]
+                known = all(isinstance(k, str) for k in keys)
+            elif isinstance(source, ast.Call) and isinstance(source.func, ast.Name) and source.func.id == "dict":
+                found += [(k.value, "formula") for k in source.keywords if k.arg in texts.FORMULA_KEYWORDS]
+                known = not source.args and all(k.arg for k in source.keywords)
+            else:
+                known = source is None
+            if not known:
+                message = "A formula among **keywords cannot be read."
+                self._add("expression", node, message, "Give the formula by its own name.")
+        return found
 
     def _is_read(self, argument: ast.expr, scope: Scope) -> bool:
         """Whether the text comes out of a file."""
@@ -263,36 +288,6 @@ class CallChecks(NameChecks):
             return [("".join(parts), is_certain)]
         known_parts = [v.value for v in value if isinstance(v, Text)]
         return [*((t, True) for t in known_parts), (texts.HOLE, False)]
-
-    def _source(self, argument: ast.expr, scope: Scope) -> ast.expr:
-        """The expression a name stands for, when it stands for one."""
-        if isinstance(argument, ast.Name) and (home := scope.find(argument.id)) is not None:
-            bindings = home.names[argument.id]
-            if (
-                len(bindings) == 1
-                and bindings[0].expr is not None
-                and not bindings[0].ops
-                and bindings[0].param is None
-            ):
-                return bindings[0].expr
-        return argument
-
-    def _assembles_text(self) -> bool:
-        """Whether the script makes text out of pieces that cannot be read, or holds text that looks like code."""
-        docs = {id(p.parent.value) for p in self._layout.nodes if isinstance(p.parent, ast.Expr)}
-        for placed in self._layout.nodes:
-            node = placed.node
-            if isinstance(node, ast.Attribute) and node.attr in _TEXT_MAKERS:
-                return True
-            if isinstance(node, ast.Name) and node.id in ("chr", "bytes", "bytearray", "ascii"):
-                return True
-            if isinstance(node, ast.Slice) and isinstance(node.step, ast.UnaryOp):
-                return True
-            if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and id(node) not in docs:
-                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
-                if text != "__main__" and texts.CODE_LIKE.search(text):
-                    return True
-        return False
 
     def _variable(self, name: ast.expr, node: ast.AST, scope: Scope, *, is_set: bool) -> None:
         names = self._values.texts(name, scope)

@@ -14,7 +14,6 @@ from desktop.sandbox.policy import texts
 from desktop.sandbox.policy.argument_checks import TEX, ArgumentChecks
 from desktop.sandbox.policy.atoms import Items, Text
 from desktop.sandbox.policy.judge import DANGER, is_dunder
-from desktop.sandbox.policy.name_checks import dunder_remedy
 from desktop.sandbox.policy.rules import Rules
 from desktop.sandbox.policy.scopes import Layout, Placed
 
@@ -75,7 +74,8 @@ class Checks(ArgumentChecks):
         danger = self._rules.refused_attributes.get(name) or self._rules.refused_attributes.get(top)
         why, remedy = DANGER.get(danger or "", ("is not among the modules a script may use", ""))
         inside = [m for m in self._rules.modules if m.startswith(top + ".")]
-        hint = f"Allowed of {top}: {', '.join(sorted(inside)[:6])} …" if inside else ""
+        hint = self._rules.remedies.get(name) or self._rules.remedies.get(top, "")
+        hint = hint or (f"Allowed of {top}: {', '.join(sorted(inside)[:6])} …" if inside else "")
         self._add(
             "import", node, f"{name} {why}.", hint or remedy or "Use numpy, scipy, pandas or the standard library."
         )
@@ -102,7 +102,8 @@ class Checks(ArgumentChecks):
                     "statistics",
                     "datetime",
                 ):
-                    self._add("import", node, f"from {module} import * hides what is used.", "Name what you import.")
+                    message = f"from {module} import * hides what is used."
+                    self._add("import", node, message, f"Write import {module} and the module's name before each use.")
                 continue
             if f"{module}.{alias.name}" not in self._rules.modules or self._values.member(module, alias.name) is None:
                 self._member(module, alias.name, node, is_called=True, is_load=True)
@@ -113,6 +114,9 @@ class Checks(ArgumentChecks):
         node = placed.node
         assert isinstance(node, ast.ClassDef)
         self._bound(node.name, node)
+        bases = {b.id for b in node.bases if isinstance(b, ast.Name) and placed.scope.find(b.id) is None}
+        if "type" in bases or any(k.arg is None for k in node.keywords):
+            self._add("metaclass", node, "This class makes classes at run time.", "Use a class decorator.")
         for keyword in node.keywords:
             if keyword.arg == "metaclass" and self._values.members(keyword.value, placed.scope) not in (
                 ["abc.ABCMeta"],
@@ -127,7 +131,8 @@ class Checks(ArgumentChecks):
         name = unicodedata.normalize("NFKC", node.name)
         if is_dunder(name) and name.endswith("__") and name not in self._rules.definable_dunders:
             message = f"Defining {name} changes how Python itself treats the object."
-            self._add("dunder-definition", node, message, "Use an ordinary method name.")
+            remedy = self._rules.remedies.get(name, "Use an ordinary method name.")
+            self._add("dunder-definition", node, message, remedy)
         if node.returns is not None:
             self._annotation(node.returns, placed.scope)
 
@@ -140,7 +145,7 @@ class Checks(ArgumentChecks):
         assert isinstance(node, ast.MatchClass)
         for name in node.kwd_attrs:
             if is_dunder(name):
-                self._add("dunder", node, f"{name} reaches into the interpreter.", dunder_remedy(name))
+                self._reaching_in(name, node)
             self._free_attribute(node.cls, name, node, placed.scope, is_called=False, is_load=True)
 
     # ---- texts, subscripts, keywords ---------------------------------------------------------------------------------
@@ -168,6 +173,10 @@ class Checks(ArgumentChecks):
             ):
                 message = f"A format field that reads {name} reaches into the interpreter."
                 self._add("format", node, message, "Format the value itself.")
+        parent = self._layout.parents.get(id(node))
+        is_setting = text == "text.usetex" and isinstance(parent, (ast.Tuple, ast.List))
+        if is_setting or ('"text.usetex"' in text and not isinstance(parent, ast.Expr)):
+            self._add("process", node, *TEX)
         if text.strip().lower().startswith("module://"):
             self._add("dynamic-import", node, "A backend given as module:// imports by name.", 'Use "Agg".')
 
@@ -186,12 +195,18 @@ class Checks(ArgumentChecks):
         assert isinstance(node, ast.keyword)
         is_false = isinstance(node.value, ast.Constant) and node.value.value in (False, None)
         is_refused = node.arg == "allow_pickle" and not is_false
+        if node.arg == "eval_str" and not is_false:
+            self._add("dynamic-code", node, "eval_str evaluates annotations.", "Leave it out.")
+        if node.arg is not None and is_dunder(node.arg) and node.arg.endswith("__"):
+            self._key(node.arg, node)
         if node.arg == "usetex" and not is_false:
             self._add("process", node, *TEX)
         if node.arg is None:
             for items in self._values.of(node.value, placed.scope):
                 keys = items.keys if isinstance(items, Items) else None
                 is_refused |= any(Text("allow_pickle") in key for key in keys or ())
+                if any(Text("eval_str") in key for key in keys or ()):
+                    self._add("dynamic-code", node, "eval_str evaluates annotations.", "Leave it out.")
         if is_refused:
             why, remedy = DANGER["deserialise"]
             self._add("deserialise", node, f"allow_pickle {why}.", remedy)

@@ -37,6 +37,8 @@ class Rules:
     definable_dunders: frozenset[str]
     uncallable_dunders: frozenset[str]
     settable_dunders: frozenset[str]
+    refused_keys: frozenset[str]
+    library_privates: frozenset[str]
     refused_attributes: Mapping[str, str]  # name → class of danger
     refused_unless_defined: frozenset[str]
     modules: Mapping[str, Module]
@@ -44,13 +46,17 @@ class Rules:
     refused_members: Mapping[str, str]
     call_only_members: frozenset[str]
     settable_members: frozenset[str]
+    settable_objects: tuple[str, ...]
     settable_environment: re.Pattern[str]
     unreadable_environment: re.Pattern[str]
     recursion_limit_max: int
     path_starts: tuple[str, ...]
     path_allowed: frozenset[str]
     path_names: frozenset[str]
+    path_folders: frozenset[str]
     path_suffixes: tuple[str, ...]
+    renamed_members: Mapping[str, str]  # of other versions → of this one
+    remedies: Mapping[str, str]
 
     def submodule(self, name: str) -> str | None:
         """The name itself if it is an allowed module."""
@@ -82,6 +88,8 @@ def load_rules() -> Rules:
         definable_dunders=frozenset(raw["definable_dunders"]),
         uncallable_dunders=frozenset(raw["uncallable_dunders"]),
         settable_dunders=frozenset(raw["settable_dunders"]),
+        refused_keys=frozenset(raw["refused_keys"]),
+        library_privates=frozenset(raw["library_privates"]),
         refused_attributes=_by_name(raw["refused_attributes"]),
         refused_unless_defined=frozenset(raw["refused_unless_defined"]),
         modules={n: Module(frozenset(e["names"]), e["modules"]) for n, e in names.items()},
@@ -89,11 +97,15 @@ def load_rules() -> Rules:
         refused_members=_by_name(raw["refused_members"]),
         call_only_members=frozenset(raw["call_only_members"]),
         settable_members=frozenset(raw["settable_members"]),
+        settable_objects=tuple(raw["settable_objects"]),
         settable_environment=re.compile(environment["set"]),
         unreadable_environment=re.compile(environment["unreadable"], re.IGNORECASE),
         recursion_limit_max=raw["recursion_limit_max"],
         path_starts=tuple(paths["starts"]),
         path_allowed=frozenset(paths["allowed"]),
         path_names=frozenset(paths["names"]),
+        path_folders=frozenset(paths["folders"]),
         path_suffixes=tuple(paths["suffixes"]),
+        renamed_members=raw["renamed_members"],
+        remedies=raw["remedies"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -90,6 +91,40 @@ class Layout:
     loads: dict[str, int] = field(default_factory=dict)
     defined: set[str] = field(default_factory=set)  # names of functions and methods of the script
     returns: dict[int, list[tuple[ast.expr, Scope]]] = field(default_factory=dict)  # id(function's scope) → returned
+
+    @functools.cached_property
+    def parents(self) -> dict[int, ast.AST | None]:
+        """id(node) → the node around it."""
+        return {id(placed.node): placed.parent for placed in self.nodes}
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Every node around `node`, from the inside out."""
+        parent = self.parents.get(id(node))
+        while parent is not None:
+            yield parent
+            parent = self.parents.get(id(parent))
+
+    @functools.cached_property
+    def stored(self) -> frozenset[str]:
+        """Attribute names the script gives values to."""
+        attributes = (placed.node for placed in self.nodes if isinstance(placed.node, ast.Attribute))
+        return frozenset(node.attr for node in attributes if not isinstance(node.ctx, ast.Load))
+
+    @functools.cached_property
+    def named(self) -> frozenset[str]:
+        """Names of attributes the script makes in any way: stored, of classes, keywords, written as text."""
+        found = set(self.stored) | self.defined
+        for placed in self.nodes:
+            node = placed.node
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+            elif isinstance(node, ast.keyword) and node.arg:
+                found.add(node.arg)
+            elif isinstance(node, ast.ClassDef):
+                found |= self.inner[id(node)].names.keys()
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+        return frozenset(found)
 
 
 def lay_out(tree: ast.AST, scope: Scope | None = None) -> Layout:

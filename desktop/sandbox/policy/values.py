@@ -7,8 +7,8 @@ that needs to know then refuses. Nothing is executed.
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
-import re
 from typing import Any
 
 from desktop.sandbox.policy.atoms import (
@@ -24,8 +24,8 @@ from desktop.sandbox.policy.atoms import (
     fold,
     iterated,
     step,
-    view,
 )
+from desktop.sandbox.policy.call_values import CallValues
 from desktop.sandbox.policy.rules import Rules
 from desktop.sandbox.policy.scopes import Binding, Layout, Scope
 
@@ -33,25 +33,11 @@ MAX_DEPTH = 100
 MAX_STEPS = 200_000
 
 
-_FIELD_OF_SOMETHING = re.compile(r"\{[^{}]*[.\[!:][^{}]*\}")  # more than a plain place: widths, attributes, indices
-_NUMERIC_CALLS = {"int", "float", "len", "round", "abs", "ord", "bool", "complex", "hash", "id"}
-_PASSING_CALLS = {"list", "tuple", "set", "sorted", "reversed", "frozenset", "iter"}
-_FOLDED_METHODS = {
-    "strip",
-    "lstrip",
-    "rstrip",
-    "lower",
-    "upper",
-    "title",
-    "capitalize",
-    "casefold",
-    "swapcase",
-    "replace",
-}
-_FOLDED_METHODS |= {"removeprefix", "removesuffix", "zfill", "format", "join"}
+_CHANGERS = {"setattr", "delattr", "vars", "locals", "globals", "__dict__", "__setattr__", "update_wrapper"}
+_PLAIN_BASES = ("abc.", "typing.", "enum.", "collections.", "numbers.", "sklearn.", "json.", "logging.", "threading.")
 
 
-class Values:
+class Values(CallValues):
     """Follows expressions of one laid-out script."""
 
     def __init__(self, layout: Layout, rules: Rules) -> None:
@@ -121,7 +107,7 @@ class Values:
             case ast.Name(id=name):
                 return self._of_name(name, scope)
             case ast.Attribute(value=base, attr=name):
-                return self._of_attribute(self.of(base, scope), name)
+                return self._constant_of(base, name, scope) or self._of_attribute(self.of(base, scope), name)
             case ast.Call():
                 return self._of_call(expr, scope)
             case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
@@ -230,6 +216,55 @@ class Values:
                 found.add(UNKNOWN)
         return frozenset(found)
 
+    def _constant_of(self, base: ast.expr, name: str, scope: Scope) -> Value:
+        """What self.NAMES or Table.NAMES is, where only classes of the script can have given it; else nothing."""
+        if not isinstance(base, ast.Name) or (home := scope.find(base.id)) is None:
+            return frozenset()
+        bindings = home.names[base.id]
+        if len(bindings) != 1 or home.kind == "comprehension":
+            return frozenset()
+        param, definition = bindings[0].param, bindings[0].definition
+        is_object = param is not None and param[1] == 0 and home.parent is not None and home.parent.kind == "class"
+        if not (is_object or isinstance(definition, ast.ClassDef)) or name not in self._constants:
+            return frozenset()
+        return frozenset().union(*(self.of(expr, where) for expr, where in self._constants[name]))
+
+    @functools.cached_property
+    def _constants(self) -> dict[str, list[tuple[ast.expr, Scope]]]:
+        """Names that classes bind to expressions and nothing in the script can change on an object or a class."""
+        found: dict[str, list[tuple[ast.expr, Scope]]] = {}
+        changed = set(self._layout.stored)
+        for placed in self._layout.nodes:
+            node = placed.node
+            if (isinstance(node, ast.Name) and node.id in _CHANGERS) or getattr(node, "attr", "") in _CHANGERS:
+                return {}
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                changed.add(node.target.id)  # a field: the constructor sets it
+            elif isinstance(node, ast.ClassDef):
+                if not all(self._is_plain_base(b, placed.scope) for b in node.bases):
+                    return {}
+                home = self._layout.inner[id(node)]
+                for name, bindings in home.names.items():
+                    for binding in bindings:
+                        if binding.expr is None or binding.ops:
+                            changed.add(name)
+                        else:
+                            found.setdefault(name, []).append((binding.expr, home))
+        return {name: values for name, values in found.items() if name not in changed}
+
+    def _is_plain_base(self, base: ast.expr, scope: Scope) -> bool:
+        """Whether a base class sets no attributes by names that come with the data."""
+        target = base.value if isinstance(base, ast.Subscript) else base
+        if isinstance(target, ast.Name) and (home := scope.find(target.id)) is not None:
+            bindings = home.names[target.id]
+            if all(isinstance(b.definition, ast.ClassDef) for b in bindings):
+                return True
+        elif isinstance(target, ast.Name):
+            return True
+        return all(p.startswith(_PLAIN_BASES) for p in self.members(target, scope)) and bool(
+            self.members(target, scope)
+        )
+
     def _of_operation(self, expr: ast.BinOp, scope: Scope) -> Value:
         left, right = self.of(expr.left, scope), self.of(expr.right, scope)
         if left == right == frozenset({NUMBER}):
@@ -274,83 +309,3 @@ class Values:
             else:
                 found |= frozenset().union(*value.elements)
         return found or NOTHING_KNOWN
-
-    # ---- calls -------------------------------------------------------------------------------------------------------
-
-    def _of_call(self, call: ast.Call, scope: Scope) -> Value:
-        func = call.func
-        if isinstance(func, ast.Name):
-            home = scope.find(func.id)
-            if home is None:
-                return self._of_builtin(func.id, call, scope)
-            return frozenset().union(*(self._returned(b) for b in home.names[func.id]), self._made(func, scope))
-        if isinstance(func, ast.Attribute):
-            if func.attr in ("parse_args", "parse_known_args"):
-                return frozenset({Plain("arguments")})
-            base = self.of(func.value, scope)
-            if func.attr in ("items", "values", "keys", "copy") and base and all(isinstance(v, Items) for v in base):
-                return frozenset(view(v, func.attr) for v in base)
-            if func.attr in _FOLDED_METHODS and base and all(isinstance(v, Text) for v in base):
-                return self._folded_method(func.attr, base, call, scope)
-        return self._made(func, scope)
-
-    def _made(self, func: ast.expr, scope: Scope) -> Value:
-        if not any(isinstance(v, Member) for v in self.of(func, scope)):
-            return frozenset() if isinstance(func, ast.Name) else NOTHING_KNOWN
-        return frozenset({Plain("data")}) if self._makes_data(func, scope) else NOTHING_KNOWN
-
-    def _returned(self, binding: Binding) -> Value:
-        """What a function of the script gives back: one of its return expressions."""
-        function = binding.definition
-        if not isinstance(function, ast.FunctionDef) or function.decorator_list:
-            return NOTHING_KNOWN if binding.module is None else frozenset()
-        inner = self._layout.inner.get(id(function))
-        returned = self._layout.returns.get(id(inner), [])[:50]
-        return frozenset().union(*(self.of(e, s) for e, s in returned)) or NOTHING_KNOWN
-
-    def _makes_data(self, func: ast.expr, scope: Scope) -> bool:
-        """Whether this is a class of a library (capital letter): a frame, a model; no text."""
-        paths = self.members(func, scope)
-        return bool(paths) and all(p.rpartition(".")[2][:1].isupper() for p in paths)
-
-    def _of_builtin(self, name: str, call: ast.Call, scope: Scope) -> Value:
-        args = [self.of(a, scope) for a in call.args]
-        if name in _NUMERIC_CALLS:
-            return frozenset({NUMBER})
-        if name in ("min", "max", "sum") and args and all(v == frozenset({NUMBER}) for v in args):
-            return frozenset({NUMBER})
-        if name == "range":
-            return frozenset({Items((frozenset({NUMBER}),))})
-        if name in _PASSING_CALLS and len(args) == 1:
-            return frozenset(Items((iterated(frozenset({v})),)) if isinstance(v, Items) else UNKNOWN for v in args[0])
-        if name == "enumerate" and args:
-            return frozenset({Items((frozenset({Items((frozenset({NUMBER}), iterated(args[0])))}),))})
-        if name == "zip" and args:
-            return frozenset({Items((frozenset({Items(tuple(iterated(a) for a in args))}),))})
-        if name == "str" and len(args) == 1:
-            return self._shown(args[0]) if args[0] != frozenset({NUMBER}) else frozenset({NUMBER})
-        if name == "dict" and not args:
-            pairs = [(frozenset({Text(k.arg)}), self.of(k.value, scope)) for k in call.keywords if k.arg]
-            return frozenset({Items(tuple(v for _, v in pairs), tuple(k for k, _ in pairs))})
-        if name == "getattr" and len(call.args) >= 2:
-            found: Value = frozenset()
-            for attribute in self.texts(call.args[1], scope) or ():
-                found |= self._of_attribute(args[0], attribute)
-            return found or NOTHING_KNOWN
-        return NOTHING_KNOWN
-
-    def _folded_method(self, name: str, base: Value, call: ast.Call, scope: Scope) -> Value:
-        if name == "join" and len(call.args) == 1:
-            given = self.of(call.args[0], scope)
-            found: Value = frozenset()
-            for items in given:
-                if not isinstance(items, Items) or isinstance(call.args[0], (ast.ListComp, ast.GeneratorExp)):
-                    return NOTHING_KNOWN
-                found |= fold((base, *items.elements), lambda glue, *parts: glue.join(parts))
-            return found or NOTHING_KNOWN
-        if call.keywords and name != "format":
-            return NOTHING_KNOWN
-        args = [self.of(a, scope) for a in call.args]
-        if name == "format" and (call.keywords or any(_FIELD_OF_SOMETHING.search(v.value) for v in base)):
-            return NOTHING_KNOWN
-        return fold((base, *args), lambda text, *rest: str(getattr(text, name)(*rest)))

@@ -17,11 +17,13 @@ from desktop.sandbox.policy.rules import load_rules
 from tests.unit.sandbox.hostile import BREAKING
 from tests.unit.sandbox.hostile import HOSTILE as FIRST_HOSTILE
 from tests.unit.sandbox.hostile_more import HOSTILE_MORE
+from tests.unit.sandbox.hostile_reach import HOSTILE_REACH
 from tests.unit.sandbox.ordinary import ORDINARY as FIRST_ORDINARY
+from tests.unit.sandbox.ordinary_idioms import ORDINARY_IDIOMS
 from tests.unit.sandbox.ordinary_more import ORDINARY_MORE
 
-HOSTILE = FIRST_HOSTILE | HOSTILE_MORE
-ORDINARY = FIRST_ORDINARY | ORDINARY_MORE
+HOSTILE = FIRST_HOSTILE | HOSTILE_MORE | HOSTILE_REACH
+ORDINARY = FIRST_ORDINARY | ORDINARY_MORE | ORDINARY_IDIOMS
 
 
 def as_bytes(source: str | bytes) -> bytes:
@@ -207,6 +209,29 @@ def test_rules_name_only_what_exists() -> None:
         assert name in rules.modules[module].names, path
     assert "os" not in rules.modules["logging"].modules
     assert rules.modules["os"].modules == {"path": "os.path"}
+
+
+@pytest.mark.parametrize(("source", "words"), [
+    ("class A:\n    def f(self, x):\n        return x.__code__", "inspect.signature"),
+    ("import logging.config", "basicConfig"),
+    ("from multiprocessing import Process", "Pool"),
+    ("import numpy as np\nnp.trapz([1])", "numpy.trapezoid"),
+    ("import sys\nsys.path.append('x')", "put the functions into it"),
+    ("class A:\n    def __del__(self): pass", "with statement"),
+    ("try:\n    1\nexcept Exception as e:\n    e.__traceback__.tb_frame", "traceback.format_exc"),
+    ("A.__subclasses__()", "dictionary"),
+    ("from pylab import *", "pyplot"),
+])  # fmt: skip
+def test_the_remedy_says_what_to_write(source: str, words: str) -> None:
+    assert any(words in finding.remedy for finding in check(source.encode()).findings)
+
+
+def test_a_renamed_member_is_gone_from_the_installed_version() -> None:
+    rules = load_rules()
+    for old, new in rules.renamed_members.items():
+        module, _, name = old.rpartition(".")
+        assert name not in rules.modules[module].names, old
+        assert new.rpartition(".")[0] in (*rules.modules, ""), new
 
 
 def test_an_ordinary_script_is_checked_in_a_moment() -> None:
