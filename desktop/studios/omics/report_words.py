@@ -158,6 +158,8 @@ def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
         f"; principal components use the {plan.n_top_genes} most variable genes, centred and not scaled. "
         "Clustering is by average linkage on Euclidean distance."
     )
+    if plan.collapse:
+        text = f"Reads of technical replicates were added up by {plan.collapse}. {text}"
     if plan.keep:
         kept = "; ".join(f"{factor}: {', '.join(levels)}" for factor, levels in plan.keep.items())
         text = f"Only samples with {kept} were analysed. {text}"

@@ -19,6 +19,7 @@ from desktop.studios.omics.errors import DamagedRunError
 from desktop.studios.omics.schema import Contrast, Plan, SampleTable
 from desktop.studios.omics.script_inputs import load_samples
 from desktop.studios.omics.steps.contrasts import folder_of
+from desktop.studios.omics.steps.technical_runs import collapse_samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def load_run(out_dir: Path, number: int = 0) -> RunView:
     if len(pca) < 2 or pca["sample"].iloc[0] != PERCENT_ROW:
         raise damaged(out_dir / "pca.csv", f"its first row is not {PERCENT_ROW}")
     try:
-        samples = load_samples(out_dir / "samples.csv")
+        samples = collapse_samples(load_samples(out_dir / "samples.csv"), plan.collapse)
     except (OSError, ValueError, IndexError) as error:
         raise damaged(out_dir / "samples.csv", "it is not a table of samples") from error
     if not set(quality["sample"]) <= set(samples.samples):

@@ -166,8 +166,15 @@ def check_plan(plan: Plan, samples: SampleTable) -> list[Caution]:
 
 def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
     """The samples a plan analyses."""
-    from desktop.studios.omics.steps.sample_table import subset_samples
+    from desktop.studios.omics.steps.technical_runs import collapse_samples, plan_samples
 
+    if plan.collapse and plan.collapse not in samples.factors:
+        raise UnknownFactorError(
+            f"There is no factor {plan.collapse!r} in the table of samples, by which runs would be added up.",
+            hint=f"Use one of: {', '.join(samples.factors)}; or add up none.",
+        )
+    whole = samples
+    samples = collapse_samples(samples, plan.collapse)
     for factor, levels in plan.keep.items():
         if factor != "sample" and factor not in samples.factors:
             raise UnknownFactorError(
@@ -180,7 +187,7 @@ def kept_samples(plan: Plan, samples: SampleTable) -> SampleTable:
                 raise UnknownLevelError(
                     f"{factor} has no level {level!r}.", hint=f"Its levels are: {', '.join(known[:50])}."
                 )
-    return subset_samples(samples, plan.keep)
+    return plan_samples(plan, whole)
 
 
 def add_own_sets(params: AnalysisParams, folder: Path, now_s: float) -> list[OwnGeneSets]:
@@ -218,7 +225,9 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path, own_sets: Pat
         )
     plan = plan.model_copy(update={"values": matrix.value_type})
     kept = set(kept_samples(plan, inspection.samples).samples)
-    is_used = [name in kept for name in matrix.samples]
+    owners = inspection.samples.factors.get(plan.collapse, matrix.samples)
+    is_used = [owner in kept for owner in owners]
+    names = list(dict.fromkeys(owner for owner in owners if owner in kept))
     values = matrix.values
     if matrix.value_type not in _COUNTS:
         values = np.where(np.isfinite(values), values, np.nan)
@@ -236,13 +245,15 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path, own_sets: Pat
         )
     counts = values.astype(np.int64)
     used = counts[is_used]
+    if plan.collapse:
+        used = np.stack([counts[[owner == name for owner in owners]].sum(axis=0) for name in names])
     if not used.any():
         raise AllZeroError("The samples of this plan have no reads at all.", hint="Check which samples the plan keeps.")
     if not (used > 0).all(axis=0).any():
         raise NoCommonGenesError(
             "No gene has reads in every sample, so the samples cannot be brought to the same depth.",
             hint="Leave out nearly empty samples; single cells must first be added up by sample.",
-            nearly_empty=_nearly_empty(used, [name for name in matrix.samples if name in kept]),
+            nearly_empty=_nearly_empty(used, names),
         )
     write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
     totals = used.sum(axis=0)

@@ -217,6 +217,7 @@ class DesignProposal(_Schema):
     pairing: str | None = None  # factor that pairs samples across the groups (patient, donor, cell line)
     batch: list[str] = Field(default_factory=list)
     covariates: list[str] = Field(default_factory=list)
+    collapse: str | None = None  # factor naming the samples of which several columns are runs, to be added up
     formula: str | None = None
     reasons: list[Reason] = Field(default_factory=list)
 
@@ -263,6 +264,7 @@ class Plan(_Schema):
     robust: bool = False  # a prior variance that few wildly varying genes do not move (values on a log scale only)
     weigh_samples: bool = False  # samples that fit poorly count for less (values on a log scale only)
     gene_sets: list[OwnGeneSets] = Field(default_factory=list)  # tested beside the bundled ones, where those fit
+    collapse: str = Field("", exclude_if=operator.not_)  # a factor naming the samples whose runs' reads are added up
     keep: dict[str, list[str]] = Field(default_factory=dict)  # factor → levels kept; empty keeps every sample
     n_top_genes: int = Field(500, ge=2)  # PCA: most variable genes
     n_heatmap_genes: int = Field(50, ge=2)

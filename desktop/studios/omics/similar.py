@@ -16,6 +16,7 @@ from desktop.studios.omics.results import load_json
 from desktop.studios.omics.run_parts import check_plan
 from desktop.studios.omics.schema import AnalysisParams, Inspection, Plan, SampleTable
 from desktop.studios.omics.script_inputs import load_samples
+from desktop.studios.omics.steps.technical_runs import collapse_samples
 from desktop.studios.omics.steps.template_fit import fit_template, is_complete, to_template
 from desktop.studios.omics.steps.vocabulary import fold
 from desktop.studios.omics.template_schema import PlanTemplate, SimilarRun, TemplateFit
@@ -37,7 +38,8 @@ def template_of_run(folder: Path, name: str, *, note: str = "") -> PlanTemplate:
     about = data if isinstance(data, dict) else {}
     words = [str(about.get("accession") or about.get("source") or ""), str(about.get("organism") or "")]
     made_from = ", ".join(filter(None, [*words, KINDS.get(plan.values, "")]))
-    return to_template(name, plan, load_samples(folder / "samples.csv"), note=note, made_from=made_from)
+    samples = collapse_samples(load_samples(folder / "samples.csv"), plan.collapse)
+    return to_template(name, plan, samples, note=note, made_from=made_from)
 
 
 def fitted(template: PlanTemplate, inspection: Inspection, answers: dict[str, str]) -> TemplateFit:

@@ -68,6 +68,8 @@ class PlanEditor(QWidget):
         self.n_heatmap = _number("Genes in the heatmap", 2, 2_000)
         self.keep = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         self.keep.setAccessibleName("Samples kept")
+        self.collapse = combo("Column that names the sample of each run")
+        self.collapse.setToolTip("Reads of columns with the same value are added up: runs of one sample")
         self.gene_sets = GeneSetsButton()
         self.block = combo("Samples correlated within")
         self.block.setToolTip("Samples of one level count as correlated: for pairs of which some lack a partner")
@@ -95,6 +97,7 @@ class PlanEditor(QWidget):
         genes = line(*self._of_reads, QLabel("PCA"), self.n_top, QLabel("heatmap"), self.n_heatmap)
         self._add("Genes", ("min_total_count", "genes"), genes)
         self._add("Samples", ("subset", "keep"), self.keep)
+        self._runs = self._add("Runs", ("collapse",), line(QLabel("added up by"), self.collapse))
         self._add("Gene sets", ("gene_sets",), self.gene_sets)
         self._variance = self._add(
             "Variance",
@@ -127,9 +130,14 @@ class PlanEditor(QWidget):
         self.n_heatmap.setValue(plan.n_heatmap_genes)
         self._fill_keep()
         self.gene_sets.set_chosen(plan.gene_sets)
-        self.block.clear()
-        self.block.addItems(["", *self._samples.factors])
-        self.block.setCurrentIndex(self.block.findText(plan.block, Qt.MatchFlag.MatchExactly))
+        choices = ((self.collapse, filter(self._repeats, self._samples.factors), plan.collapse),
+                   (self.block, self._samples.factors, plan.block))  # fmt: skip
+        for box, names, chosen in choices:
+            box.clear()
+            box.addItems(["", *names])
+            box.setCurrentIndex(box.findText(chosen, Qt.MatchFlag.MatchExactly))
+        are_reads = plan.values in ("counts", "expected_counts")
+        self._form.setRowVisible(self._runs, are_reads and self.collapse.count() > 1)
         self.robust.setChecked(plan.robust)
         self.weigh.setChecked(plan.weigh_samples)
         self._form.setRowVisible(self._variance, plan.values in ("log_intensity", "linear_intensity"))
@@ -174,6 +182,9 @@ class PlanEditor(QWidget):
         self.min_count.valueChanged.connect(lambda value: self._edit(("min_total_count",), min_total_count=value))
         self.gene_sets.chosenChanged.connect(lambda chosen: self._edit(("gene_sets",), gene_sets=chosen))
         self.block.currentIndexChanged.connect(lambda _at: self._edit(("block",), block=self.block.currentText()))
+        self.collapse.currentIndexChanged.connect(
+            lambda _at: self._edit(("collapse",), collapse=self.collapse.currentText())
+        )
         self.weigh.toggled.connect(lambda on: self._edit(("weigh_samples",), weigh_samples=on))
         self.robust.toggled.connect(lambda on: self._edit(("robust",), robust=on))
         self.n_top.valueChanged.connect(lambda value: self._edit((), n_top_genes=value))
@@ -202,6 +213,11 @@ class PlanEditor(QWidget):
         self._is_filling = False
         about = ("direction",) if is_turned else ("contrast", "direction")
         self._edit(about, **parts, reduced=self._plan.reduced if is_whole else "")
+
+    def _repeats(self, factor: str) -> bool:
+        """Some samples share a value, but few to a value: it may name the samples of runs."""
+        n_levels, n_samples = len(self._samples.levels(factor)), len(self._samples.samples)
+        return factor == self._plan.collapse or n_samples / 4 <= n_levels < n_samples
 
     def _fill_keep(self) -> None:
         menu = QMenu(self.keep)

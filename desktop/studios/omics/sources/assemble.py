@@ -10,23 +10,21 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from desktop.studios.omics.errors import AllZeroError
-from desktop.studios.omics.schema import COUNTED, Caution, FoundFile, Inspection, Reason, SampleTable
+from desktop.studios.omics.schema import COUNTED, Caution, FoundFile, Inspection, Reason, SampleTable, ValueType
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.expression import ExpressionTable, readable_names
 from desktop.studios.omics.sources.sample_sheet import sheet_columns
 from desktop.studios.omics.sources.spreadsheets import is_workbook, read_workbook
 from desktop.studios.omics.sources.tables import read_table
 from desktop.studios.omics.steps.design import cautions_of, propose_design
-from desktop.studios.omics.steps.factors import swap_factors, technical_replicates
+from desktop.studios.omics.steps.factors import swap_factors
 from desktop.studios.omics.steps.plausible import strange_columns, strange_counts
 from desktop.studios.omics.steps.pseudobulk import whole_samples
 from desktop.studios.omics.steps.sample_swap import swapped_samples
 from desktop.studios.omics.steps.sample_table import factors_from_names, make_sample_table
+from desktop.studios.omics.steps.technical_runs import collapse_samples, find_runs, without_lanes
 from desktop.studios.omics.steps.vocabulary import fold, vocabulary
 
-_LANE = re.compile(
-    r"[._-](?:L0*\d{1,2}|lane[._-]?\d+|tech(?:nical)?[._-]?(?:rep(?:licate)?)?[._-]?\d+)(?=$|[._-])", re.IGNORECASE
-)
 _GSM = re.compile(r"GSM\d+")
 _GSM_PREFIX = re.compile(r"^GSM\d+[._-]")
 
@@ -55,10 +53,12 @@ def make_inspection(
     """
     _refuse_all_zero(table, samples)
     samples, merged = merge_spellings(samples)
+    samples, runs, told = _runs_added_up(samples, table.value_type)
     shown = whole_samples(samples)
-    proposal = propose_design(shown)
-    doubts = [*merged, *_say_replicates(shown), *_say_numbers(table, shown), *_say_swaps(table, shown)]
-    cautions = [*cautions, *doubts, *cautions_of(shown, proposal)]
+    one_each = collapse_samples(shown, runs) if runs else shown
+    proposal = propose_design(one_each).model_copy(update={"collapse": runs})
+    doubts = [*merged, *told, *_say_numbers(table, shown), *_say_swaps(table, shown)]
+    cautions = [*cautions, *doubts, *cautions_of(one_each, proposal)]
     return Inspection(
         source=str(source),
         files=[file.model_copy(update={"chosen": file.path == chosen.path or file.chosen}) for file in files],
@@ -74,21 +74,26 @@ def make_inspection(
     )
 
 
-def _say_replicates(samples: SampleTable) -> list[Caution]:
-    """Several columns of one sample would count as biological replicates."""
-    found = technical_replicates(samples)
-    if found is None:
-        bare = [_LANE.sub("", name) for name in samples.samples]
-        twice = sorted({name for name in bare if bare.count(name) > 1})
-        if not twice or len(set(samples.samples)) < len(samples.samples):
-            return []
-        found = "The name of the column", twice
-    name, repeated = found
+def _runs_added_up(samples: SampleTable, values: ValueType) -> tuple[SampleTable, str | None, list[Caution]]:
+    """The sample table with a column that names the samples where several columns are runs of one; that column's name
+    where their reads can be added up; and what is said of it."""
+    runs = find_runs(samples)
+    if runs is None:
+        return samples, None, []
+    shown = ", ".join(runs.repeated[:5]) + (" …" if len(runs.repeated) > 5 else "")
     text = (
-        f"{name} says that some columns are of the same sample ({', '.join(repeated[:5])}). Counted as biological "
-        "replicates they would make p-values too small: add them up, or keep one of each."
+        f"{runs.because[:1].upper()}{runs.because[1:]} says that some columns are of the same sample ({shown}). "
+        "Counted as biological replicates they would make p-values too small"
     )
-    return [Caution(code="omics.technical_replicates", text=text, blocks=True)]
+    if values not in COUNTED:
+        text += ": add up their reads, or keep one of each."
+        return samples, None, [Caution(code="omics.technical_replicates", text=text, blocks=True)]
+    text += (
+        f", so the plan adds up their reads: {len(runs.values)} columns become {len(set(runs.values))} samples, by "
+        f"{runs.factor}. Agree to that, or change the plan or the table of samples where they are not of one sample."
+    )
+    named = SampleTable(samples=samples.samples, factors={**samples.factors, runs.factor: runs.values})
+    return named, runs.factor, [Caution(code="omics.technical_replicates", text=text, blocks=True)]
 
 
 def merge_spellings(samples: SampleTable) -> tuple[SampleTable, list[Caution]]:
@@ -165,7 +170,7 @@ def samples_from_names(names: Sequence[str], columns: Sequence[str] | None = Non
     columns   the names as written: where only accessions were kept of them, the rest of them tells the groups
     """
     samples = list(names)
-    names = [_LANE.sub("", name) for name in names] if all(map(_LANE.search, names)) else list(names)
+    names = without_lanes(names)
     found = factors_from_names(names)
     if columns is not None and all(map(_GSM.fullmatch, names)):
         rest = [_GSM_PREFIX.sub("", PurePosixPath(column).name) for column in columns]

@@ -64,7 +64,6 @@ def join_geo(
     reasons = _add_derived(columns, chosen, cautions)
     table = make_sample_table([names[at] for at in kept], columns)
     _say_conflicts(table, chosen, cautions)
-    _say_repeats(table, chosen, cautions)
     by = f"Columns were matched to the samples of {series.accession} by {match.by} ({match.label})."
     reasons.insert(0, Reason(about="samples", text=by, by="rule:sample_match"))
     return Joined(table, kept, cautions, match), reasons
@@ -210,6 +209,9 @@ def _columns(samples: Sequence[GeoSample]) -> dict[str, list[str]]:
     sources = [s.source_name for s in samples]
     if len(set(sources)) > 1:
         columns["source_name"] = sources
+    owners = [s.linked("SAM") for s in samples]
+    if all(owners) and len(set(owners)) < len(owners):  # several records of one biological sample
+        columns["biosample"] = owners
     return columns
 
 
@@ -328,28 +330,6 @@ def _tells(word: str) -> bool:
 def _levels_in(text: str, keys: Mapping[str, set[str]]) -> set[str]:
     present = set(words(re.sub(r"\b(non|not|un)[ -](?=\w)", "non", text.lower())))
     return {level for level, distinct in keys.items() if distinct & present}
-
-
-def _say_repeats(table: SampleTable, samples: Sequence[GeoSample], cautions: list[Caution]) -> None:
-    """Several records of one biological sample: technical replicates would count as biological ones."""
-    shared = Counter(s.linked("SAM") for s in samples if s.linked("SAM"))
-    repeated = [accession for accession, count in shared.items() if count > 1]
-    technical = [
-        name
-        for name in table.factors
-        if vocabulary().has("technical_replicate_names", name) and len(set(table.factors[name])) > 1
-    ]
-    titled = [s.accession for s in samples if re.search(r"(?<![A-Za-z])tech(nical)?[ _.-]*rep", s.title, re.IGNORECASE)]
-    if repeated or technical or len(titled) > 1:
-        cautions.append(
-            Caution(
-                code="omics.technical_replicates",
-                text="Some samples are technical replicates of one another "
-                f"({_some(repeated or technical or titled)}). Counted as biological replicates they would make "
-                f"p-values too small: add them up, or keep one of each.",
-                blocks=True,
-            )
-        )
 
 
 def _some(items: Sequence[str], most: int = 6) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from desktop.studios.omics.errors import BadFormulaError, UnknownFactorError
 from desktop.studios.omics.schema import Plan, Reason, SampleTable
 from desktop.studios.omics.steps.formula import parse_formula
-from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.technical_runs import plan_samples
 
 ON_A_LOG_SCALE = ("log_intensity", "linear_intensity")
 MIN_PAIRS = 2  # fewer tell nothing of a correlation
@@ -21,7 +21,7 @@ def with_incomplete_pairs(plan: Plan, samples: SampleTable, pairing: str | None)
     """The plan with its pairing as a random effect, if some pairs lack a partner and the values allow it."""
     if plan.values not in ON_A_LOG_SCALE or not pairing or plan.contrast is None or plan.block or plan.reduced:
         return plan
-    kept = subset_samples(samples, plan.keep)
+    kept = plan_samples(plan, samples)
     formula = parse_formula(plan.design, kept)
     if (pairing,) not in formula.terms or any(pairing in term for term in formula.terms if len(term) > 1):
         return plan

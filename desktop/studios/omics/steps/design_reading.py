@@ -14,7 +14,7 @@ from desktop.studios.omics.steps.design import level_counts, read_formula
 from desktop.studios.omics.steps.design_matrix import to_number
 from desktop.studios.omics.steps.factors import is_measured, unit_of
 from desktop.studios.omics.steps.formula import numeric_factors, parse_formula
-from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.technical_runs import plan_samples
 
 _MOST_LEVELS = 24  # of a factor whose combinations are counted
 
@@ -63,7 +63,7 @@ def read_design(plan: Plan, samples: SampleTable) -> DesignReading:
 def _kept(plan: Plan, samples: SampleTable) -> SampleTable:
     """The samples the plan keeps; all of them when it keeps none, or by what is not there."""
     try:
-        kept = subset_samples(samples, plan.keep)
+        kept = plan_samples(plan, samples)
     except (AppError, KeyError):
         return samples
     return kept if kept.samples else samples

@@ -32,39 +32,6 @@ class Factor:
 _ACCESSION = re.compile(r"(GSM|SRX|ERX|DRX|SRS|ERS|DRS|SAMN|SAMEA|SAMD)\d+", re.IGNORECASE)
 
 
-def technical_replicates(samples: SampleTable) -> tuple[str, list[str]] | None:
-    """A column of accessions of samples in which some stand more than once, and those: runs of one sample."""
-    for name, values in samples.factors.items():
-        if values and all(map(_ACCESSION.fullmatch, values)) and 1 < len(set(values)) < len(values):
-            return name, sorted({value for value in values if values.count(value) > 1})
-    return _repeats_within(samples)
-
-
-def _repeats_within(samples: SampleTable) -> tuple[str, list[str]] | None:
-    """A numbered replicate, patient or animal that stands twice where nothing else differs: runs of one sample.
-
-    Not so where every one of a column's values is repeated alike in every group (a number of a batch or a litter).
-    """
-    found = factors_of(samples)
-    words = vocabulary()
-    for name, factor in found.items():
-        named = words.has("replicate_names", name) or words.has("single_individuals", name)
-        if not named or factor.role in ("constant", "identity", "technical") or factor.has_gaps:
-            continue
-        others = [
-            samples.factors[other]
-            for other, its in found.items()
-            if other != name
-            and its.role not in ("constant", "identity", "technical")
-            and its.n_levels < len(samples.samples)
-        ]
-        cells = list(zip(samples.factors[name], *others, strict=True))
-        twice = list(dict.fromkeys(cell[0] for cell in cells if cells.count(cell) > 1))
-        if twice and factor.n_levels >= 3:
-            return name, twice
-    return None
-
-
 @dataclass(frozen=True)
 class SwapFactors:
     """Columns that say whom a sample is from: `sex`, `donor` ("" without one), `cells` what else varies in donors."""

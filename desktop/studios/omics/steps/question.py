@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from desktop.studios.omics.errors import (
     ConfoundedError,
@@ -38,6 +39,7 @@ from desktop.studios.omics.steps.ranges import find_ranges
 from desktop.studios.omics.steps.sample_table import subset_samples
 from desktop.studios.omics.steps.several import find_several
 from desktop.studios.omics.steps.slope import find_slope, wants_slope
+from desktop.studios.omics.steps.technical_runs import collapse_samples
 from desktop.studios.omics.steps.topics import refuse_unknown_topics
 from desktop.studios.omics.steps.vocabulary import is_missing_label
 
@@ -59,11 +61,43 @@ def plan_question(
     alpha: float | None = None,
     lfc_threshold: float | None = None,
 ) -> Plan:
-    """The plan a sentence leads to. `design`, the contrasts, `alpha` and `lfc_threshold` replace what it says.
+    """The plan a sentence leads to, made on samples: runs of one, where some were found, are added up first.
+
+    `design`, the contrasts, `alpha` and `lfc_threshold` replace what it says.
 
     raises   UnclearQuestionError (facts: choices), UnknownFactorError, UnknownLevelError, BadFormulaError,
              OneGroupError, TooFewReplicatesError, ConfoundedError, NotCountsError
     """
+    planned = partial(
+        _plan,
+        question,
+        design=design,
+        contrast=contrast,
+        other_contrasts=other_contrasts,
+        alpha=alpha,
+        lfc_threshold=lfc_threshold,
+    )
+    runs = inspection.proposal.collapse
+    if not runs or runs not in inspection.samples.factors:
+        return planned(inspection)
+    one_each = collapse_samples(inspection.samples, runs)
+    plan = planned(inspection.model_copy(update={"samples": one_each}))
+    n_runs, n_samples = len(inspection.samples.samples), len(one_each.samples)
+    text = f"{n_runs} columns are runs of {n_samples} samples: their reads are added up by {runs}."
+    reason = Reason(about="collapse", text=text, by="rule:technical_replicates")
+    return plan.model_copy(update={"collapse": runs, "reasons": [reason, *plan.reasons]})
+
+
+def _plan(
+    question: str,
+    inspection: Inspection,
+    *,
+    design: str | None,
+    contrast: Contrast | None,
+    other_contrasts: Sequence[Contrast],
+    alpha: float | None,
+    lfc_threshold: float | None,
+) -> Plan:
     reasons: list[Reason] = []
     again = ("omics.few_replicates", "omics.confounded")  # looked at anew, for this comparison
     cautions = [caution for caution in inspection.warnings if caution.code not in again]

@@ -82,6 +82,7 @@ WEIGH_SAMPLES: bool = False  # let samples that fit poorly count for less (log2 
 ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
+COLLAPSE: str = ""  # a factor: columns of one level are runs of one sample, and their reads are added up
 KEEP: dict[str, list[str]] = {}  # factor: levels analysed ("sample": their names); empty keeps every sample
 LEVELS: dict[str, list[str]] = {"condition": ["control", "treated"]}  # reference level first
 NUMERIC: list[str] = []  # factors that are numbers, not groups
@@ -118,10 +119,21 @@ def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
     symbols = table.pop("gene_symbol")
     if list(table.columns) != list(samples.index):
         raise SystemExit("samples.csv and the values do not name the same samples in the same order")
+    if COLLAPSE:
+        table, samples = add_up_runs(table, samples)
     for factor, levels in KEEP.items():
         values = samples.index.to_series() if factor == "sample" else samples[factor]
         samples = samples[values.isin(levels)]
     return table[list(samples.index)], symbols, samples
+
+
+def add_up_runs(table: pd.DataFrame, samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The reads of the runs of one sample added up; of the labels those that all its runs share."""
+    owners = samples[COLLAPSE]
+    alike = [factor for factor in samples if (samples[factor].groupby(owners).nunique() == 1).all()]
+    one_each = samples.loc[~owners.duplicated(), alike]
+    one_each.index = pd.Index(one_each[COLLAPSE], name=samples.index.name)
+    return table.T.groupby(owners.to_numpy(), sort=False).sum().T, one_each
 
 
 def flag_swapped(
@@ -375,6 +387,8 @@ def main() -> None:
     tell(2, "Bring the samples to one scale")
     scaled = prepare(values, VALUES)
     notes = list(scaled.notes)
+    if COLLAPSE:
+        notes.append(f"Reads of runs of one sample were added up by {COLLAPSE}.")
     write_table(pd.DataFrame(scaled.shown.T, index=pd.Index(gene_ids, name="gene_id"), columns=names), SHOWN_FILE)
 
     tell(3, "Check the samples")

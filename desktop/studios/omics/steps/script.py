@@ -22,7 +22,7 @@ from desktop.studios.omics.schema import Plan, SampleTable
 from desktop.studios.omics.steps.contrasts import folder_of, in_words, title_of
 from desktop.studios.omics.steps.factors import swap_factors
 from desktop.studios.omics.steps.formula import factor_levels, numeric_factors, parse_formula
-from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.technical_runs import plan_samples
 
 COUNTS = ("counts", "expected_counts")
 PARTS = {  # in the order of the script; the recipe comes last
@@ -107,7 +107,7 @@ def to_script(
 
 def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
     """The recipe's constants for this plan: name -> literal."""
-    kept = subset_samples(samples, plan.keep)
+    kept = plan_samples(plan, samples)
     contrasts = plan.contrasts
     formula = parse_formula(plan.design, kept) if contrasts else None
     numeric = numeric_factors(kept, formula, contrasts) if formula else []
@@ -147,6 +147,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
         "ALPHA": plan.alpha,
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
+        "COLLAPSE": plan.collapse,
         "KEEP": plan.keep,
         "LEVELS": levels,
         "NUMERIC": numeric,
@@ -191,6 +192,8 @@ def _docstring(plan: Plan, samples: SampleTable, organism: str, data: str) -> st
         lines.append(f"Organism: {_plain(organism)}.")
     if data:
         lines.append(f"Data: {_plain(data)}.")
+    if plan.collapse:
+        lines.append(f"Samples: the reads of columns with the same {_plain(plan.collapse)} are added up.")
     for factor, levels in plan.keep.items():
         lines.append(f"Samples: only those whose {_plain(factor)} is {', '.join(map(_plain, levels))}.")
     lines += [f"Comparison: {_plain(in_words(contrast, samples))}" for contrast in plan.contrasts]

@@ -18,6 +18,7 @@ from desktop.studios.omics.schema import (
 )
 from desktop.studios.omics.steps.factors import control_level, factors_of
 from desktop.studios.omics.steps.formula import Formula, parse_formula
+from desktop.studios.omics.steps.technical_runs import collapse_samples
 from desktop.studios.omics.steps.vocabulary import fold
 from desktop.studios.omics.template_schema import LEAVE_OUT, OpenQuestion, PlanTemplate, TemplateFactor, TemplateFit
 
@@ -40,7 +41,7 @@ def to_template(name: str, plan: Plan, samples: SampleTable, *, note: str = "", 
         for factor in named_factors(plan, samples)
     ]
     kept = {factor: levels for factor, levels in plan.keep.items() if factor != SAMPLE}
-    bare = plan.model_copy(update={"reasons": [], "warnings": [], "keep": kept})
+    bare = plan.model_copy(update={"reasons": [], "warnings": [], "keep": kept, "collapse": ""})
     return PlanTemplate(name=name, note=note, made_from=made_from, plan=bare, factors=factors)
 
 
@@ -60,12 +61,19 @@ def fit_template(
 
     The plan is not yet checked against the samples.
     """
-    fit = _Fit(template, samples, proposal, answers)
+    runs = proposal.collapse or ""  # belongs to the data, not to the template
+    fit = _Fit(template, collapse_samples(samples, runs), proposal, answers)
     fit.match_columns()
     if not fit.open:
         fit.match_labels()
     done = TemplateFit(columns=fit.columns, reasons=fit.reasons, open=fit.open)
-    return done if fit.open else done.model_copy(update={"plan": fit.plan()})
+    return (
+        done
+        if fit.open
+        else done.model_copy(
+            update={"plan": fit.plan().model_copy(update={"collapse": runs if runs in samples.factors else ""})}
+        )
+    )
 
 
 class _Fit:

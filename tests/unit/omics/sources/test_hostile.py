@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from desktop.studios.omics.errors import NothingAnalysableError
-from desktop.studios.omics.schema import Inspection
+from desktop.studios.omics.errors import NothingAnalysableError, UnknownFactorError
+from desktop.studios.omics.run_parts import kept_samples, plan_for, write_inputs
+from desktop.studios.omics.schema import AnalysisParams, Inspection
 from desktop.studios.omics.sources.dataset import inspect_data, load_matrix
 from tests.unit.omics.geo_trees import (
     Sample,
@@ -329,3 +332,60 @@ def test_the_tables_of_a_soft_family_are_read(tmp_path: Path, alone: bool) -> No
     found = inspect_data(path if alone else path.parent)
     assert (found.value_type, found.id_type, found.proposal.groups) == ("log_intensity", "probe", "treatment")
     np.testing.assert_array_equal(load_matrix(found).values, values.T)
+
+
+# ---- runs of one sample ------------------------------------------------------------------------------------------------
+
+LANES = [f"{name}_L00{lane}" for name in NAMES for lane in (1, 2)]
+HALF = np.random.default_rng(1).binomial(COUNTS, 0.4)
+RUNS = np.stack([HALF, COUNTS - HALF], axis=2).reshape(600, 12)
+
+
+@pytest.mark.parametrize(
+    ("columns", "sheet", "factor"),
+    [
+        (LANES, "", "biological_sample"),
+        ([f"SRR{k}" for k in range(12)], "Run,BioSample,genotype\n" + "".join(f"SRR{k},SAMN{k // 2},{'WT' if k < 6 else 'KO'}\n" for k in range(12)), "BioSample"),
+        ([f"s{k}" for k in range(12)], "sample,mouse,genotype,run\n" + "".join(f"s{k},m{k // 2},{'WT' if k < 6 else 'KO'},r{k}\n" for k in range(12)), "mouse"),
+    ],
+    ids=["lanes in names", "runs of a biosample", "one mouse twice"],
+)  # fmt: skip
+def test_runs_of_one_sample_are_added_up_once_agreed(
+    tmp_path: Path, columns: list[str], sheet: str, factor: str
+) -> None:
+    found = look(table(tmp_path / "a.txt", RUNS, columns=columns), sheet)
+    assert (blocking(found), found.proposal.collapse) == (["omics.technical_replicates"], factor)
+    plan = plan_for(AnalysisParams(data="", question="KO versus WT"), found)
+    kept = kept_samples(plan, found.samples)
+    assert (plan.collapse, len(kept.samples)) == (factor, 6)
+    assert sorted(kept.levels(plan.contrast.factor if plan.contrast else "").values()) == [3, 3]
+
+    (tmp_path / "in").mkdir()
+    script, _ = write_inputs(found, plan, tmp_path / "in", tmp_path)
+    (tmp_path / "in" / "analysis.py").write_bytes(script)
+    spec = importlib.util.spec_from_file_location("analysis_of_runs", tmp_path / "in" / "analysis.py")
+    assert spec is not None
+    assert spec.loader is not None
+    analysis = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = analysis
+    try:
+        spec.loader.exec_module(analysis)
+        counts, _, samples = analysis.read_data(tmp_path / "in")
+    finally:
+        del sys.modules[spec.name]
+    np.testing.assert_array_equal(counts.to_numpy(), COUNTS)
+    assert list(samples.index) == kept.samples
+    assert {name: list(samples[name]) for name in samples} == kept.factors
+
+
+def test_a_plan_says_otherwise(tmp_path: Path) -> None:
+    found = look(table(tmp_path / "a.txt", RUNS, columns=LANES))
+    plan = plan_for(AnalysisParams(data="", question="KO versus WT"), found)
+    assert len(kept_samples(plan.model_copy(update={"collapse": ""}), found.samples).samples) == 12
+    with pytest.raises(UnknownFactorError, match="runs would be added up"):
+        kept_samples(plan.model_copy(update={"collapse": "lane"}), found.samples)
+
+
+def test_values_that_are_no_reads_are_never_added_up(tmp_path: Path) -> None:
+    found = look(table(tmp_path / "a.txt", np.round(np.log2(RUNS + 1), 4), columns=LANES))
+    assert (blocking(found), found.proposal.collapse) == (["omics.technical_replicates"], None)

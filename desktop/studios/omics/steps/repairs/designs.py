@@ -16,7 +16,7 @@ from desktop.studios.omics.schema import (
 from desktop.studios.omics.steps.formula import model_matrix, parse_formula, rank_of
 from desktop.studios.omics.steps.repairs.circumstances import Circumstances
 from desktop.studios.omics.steps.repairs.likeness import design_repair, quoted
-from desktop.studios.omics.steps.sample_table import subset_samples
+from desktop.studios.omics.steps.technical_runs import plan_samples
 
 
 def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
@@ -26,7 +26,7 @@ def singular_repairs(error: AppError, found: Circumstances) -> list[Repair]:
         return []
     if not design:
         return _without_batch(error, samples)
-    kept = subset_samples(samples, found.plan.keep) if found.plan else samples
+    kept = plan_samples(found.plan, samples) if found.plan else samples
     try:
         formula = parse_formula(design, kept)
     except AppError:
@@ -88,7 +88,7 @@ def empty_sample_repairs(error: AppError, found: Circumstances) -> list[Repair]:
     empty, plan = error.facts.get("nearly_empty"), found.plan
     if not isinstance(empty, list) or not empty or plan is None or found.samples is None:
         return []
-    kept = [name for name in subset_samples(found.samples, plan.keep).samples if name not in empty]
+    kept = [name for name in plan_samples(plan, found.samples).samples if name not in empty]
     keep = plan.keep | {"sample": kept}
     n_before = len(kept) + len(empty)
     return [
