@@ -215,9 +215,10 @@ class PlanEditor(QWidget):
         self._edit(about, **parts, reduced=self._plan.reduced if is_whole else "")
 
     def _repeats(self, factor: str) -> bool:
-        """Some samples share a value, but few to a value: it may name the samples of runs."""
+        """Some samples share a value, but few to a value, and it is not compared: it may name the samples of runs."""
         n_levels, n_samples = len(self._samples.levels(factor)), len(self._samples.samples)
-        return factor == self._plan.collapse or n_samples / 4 <= n_levels < n_samples
+        is_named = any(factor in one.factors for one in self._plan.contrasts) or factor in self._plan.design
+        return factor == self._plan.collapse or (n_samples / 4 <= n_levels < n_samples and not is_named)
 
     def _fill_keep(self) -> None:
         menu = QMenu(self.keep)
