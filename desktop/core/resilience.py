@@ -95,6 +95,11 @@ class Breaker:
         return "open" if self._clock.monotonic_s() < self._until_s else "probing"
 
     @property
+    def left_s(self) -> float:
+        """Seconds until a call is tried again; 0 when it would be now."""
+        return max(0.0, self._until_s - self._clock.monotonic_s()) if self.state == "open" else 0.0
+
+    @property
     def is_admitting(self) -> bool:
         """Whether a call made now would be let through."""
         state = self.state

@@ -247,4 +247,5 @@ class _noted:  # noqa: N801 - reads as the verb it is
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         fault = "" if error is None else "cancelled" if isinstance(error, asyncio.CancelledError) else "app.bug"
-        self._metrics.note_end(self._model, error.code if isinstance(error, AppError) else fault)
+        code, words = (error.code, str(error)) if isinstance(error, AppError) else (fault, "")
+        self._metrics.note_end(self._model, code, words)

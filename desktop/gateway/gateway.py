@@ -40,7 +40,8 @@ class Routed:
     weight: Weight
     decision: Decision
     answered_by: str  # a model's id, "rules", "cache", or "" when it failed
-    tried: tuple[str, ...]
+    tried: tuple[str, ...]  # "model: what went wrong", for a person
+    fault: str = ""  # why it failed as a whole
 
 
 class Gateway:
@@ -148,12 +149,17 @@ class Gateway:
         figures = {one.model: asdict(one) for one in self.metrics.figures()}
         return {
             "models": [to_row(one, figures.get(one.backend.id)) for one in self.roster.everyone()],
+            "tiers": {tier: self._first(tier) for tier in TIERS},
             "memory": self.roster.memory(),
             "flags": {name: flag.model_dump() for name, flag in self.flags.all().items()},
             "flags_fault": str(self.flags.fault) if self.flags.fault else None,
             "counters": dict(self.metrics.counters),
             "decisions": [asdict(one) for one in list(self.routed)[-20:]],
         }
+
+    def _first(self, tier: Tier) -> str:
+        """Who would be asked first in a tier, for a task that may leave this machine; "" for nobody."""
+        return next((one.backend.id for one in self.roster.candidates(tier, tokens=1, is_private=False)), "")
 
     def to_prometheus(self) -> str:
         """See `desktop.core.models.ModelRoom.to_prometheus`."""
@@ -212,11 +218,12 @@ class Gateway:
         has_rule = self._rules.covers(prompt.task.kind) and not (prompt.tier or prompt.model)
         if answer is None and has_rule and not relay.is_shown:
             answer = rule_answer(self._rules, prompt, decision, failed)
-        by = "" if answer is None else answer.model
-        self._record(prompt, weight, decision, by, failed)
         if answer is None:
             self.metrics.counters["failed"] += 1
-            raise self._failure(prompt, failed)
+            failure = self._failure(prompt, failed)
+            self._record(prompt, weight, decision, "", failed, str(failure))
+            raise failure
+        self._record(prompt, weight, decision, answer.model, failed)
         self.metrics.counters["degraded"] += bool(answer.degraded)
         if is_held_back or answer.engine == "rules":
             relay.tell(answer.text)
@@ -287,6 +294,8 @@ class Gateway:
             hint="Download one on the Models page (benchtop models download), or allow a model server.",
         )
 
-    def _record(self, prompt: Prompt, weight: Weight, decision: Decision, by: str, failed: Sequence[Failed]) -> None:
-        tried = tuple(f"{one.model}: {one.error.code}" for one in failed)
-        self.routed.append(Routed(self._clock.now_s(), prompt.task.kind, weight, decision, by, tried))
+    def _record(
+        self, prompt: Prompt, weight: Weight, decision: Decision, by: str, failed: Sequence[Failed], fault: str = ""
+    ) -> None:
+        tried = tuple(f"{one.model}: {one.error}" for one in failed)
+        self.routed.append(Routed(self._clock.now_s(), prompt.task.kind, weight, decision, by, tried, fault))

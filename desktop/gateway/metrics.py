@@ -38,6 +38,7 @@ class ModelFigures:
     first_token_s: Percentiles
     total_s: Percentiles
     tokens_per_s: float
+    last_fault: str = ""
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class _Record:
     requests: int = 0
     in_flight: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    last_fault: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
@@ -66,12 +68,13 @@ class Metrics:
         record.requests += 1
         record.in_flight += 1
 
-    def note_end(self, model: str, fault: str = "") -> None:
-        """It ended; `fault` is the code of what went wrong, or "cancelled"."""
+    def note_end(self, model: str, fault: str = "", words: str = "") -> None:
+        """It ended; `fault` is the code of what went wrong, or "cancelled", and `words` say it to a person."""
         record = self._records[model]
         record.in_flight -= 1
         if fault:
             record.failures[fault] += 1
+        record.last_fault = words or record.last_fault
 
     def note_answer(self, model: str, usage: Usage, first_s: float, total_s: float) -> None:
         """A finished answer, with the seconds to its first token and to its end."""
@@ -105,7 +108,7 @@ class Metrics:
 
         def family(name: str, kind: str, help_text: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> None:
             lines.extend((f"# HELP benchtop_{name} {help_text}", f"# TYPE benchtop_{name} {kind}"))
-            lines.extend(f"benchtop_{name}{_labels(labels)} {value:g}" for labels, value in rows)
+            lines.extend(f"benchtop_{name}{_labels(labels)} {_number(value)}" for labels, value in rows)
 
         family("requests_total", "counter", "Requests to a model.", (({"model": f.model}, f.requests) for f in figures))
         family("request_failures_total", "counter", "Requests that failed, by error code.", (
@@ -152,7 +155,13 @@ def _figures(model: str, record: _Record) -> ModelFigures:
         percentiles(record.first_s),
         percentiles(record.total_s),
         written / writing_s if writing_s else 0.0,
+        record.last_fault,
     )
+
+
+def _number(value: float) -> str:
+    """In full: a counter that is rounded stands still."""
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _labels(labels: Mapping[str, str]) -> str:

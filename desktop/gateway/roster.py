@@ -225,5 +225,6 @@ def to_row(candidate: Candidate, figures: Mapping[str, Any] | None) -> dict[str,
         "is_loaded": candidate.is_loaded,
         "context_tokens": candidate.context_tokens,
         "breaker": backend.breaker.state,
+        "rests_s": round(backend.breaker.left_s, 1),
         "figures": figures,
     }

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from desktop.core.sizes import size_words
 from desktop.ui import theme
+from desktop.ui.itemmodels.model_lines import ModelLine
 
 TITLE, ENGINE, TIER, SIZE, STATE, SPEED = range(6)
 HEADINGS = ("Model", "Engine", "Tier", "Size", "State", "Speed")
 ENGINES = {"mlx": "MLX", "gguf": "GGUF", "coreml": "Core ML", "openai": "Server", "databricks": "Databricks"}
 
-_ELSEWHERE = ("available", "not set up", "in Trash")
+_ELSEWHERE = ("available", "not set up", "not allowed", "in Trash")
 _Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLine:
-    """One model as the panel shows it.
-
-    place     where its files are: "available", "on disk", "linked", "in Trash", "on a server", "not set up"
-    live      its place in memory (`state`, `bytes`, `idle_s`, `leases`, `is_pinned`); {} when it is in none
-    figures   what was measured since the start; {} when it was never asked
-    """
-
-    id: str
-    title: str
-    engine: str
-    tier: str
-    place: str
-    bytes: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
-    live: Mapping[str, Any] = field(default_factory=dict)
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    breaker: str = "closed"
-
-    @property
-    def is_here(self) -> bool:
-        """Whether its files are on this machine."""
-        return self.place in ("on disk", "linked")
-
-    @property
-    def is_loaded(self) -> bool:
-        return self.live.get("state") == "loaded"
-
-    @property
-    def state(self) -> str:
-        """In words."""
-        if self.breaker != "closed":
-            return "resting after failures"
-        state = self.live.get("state")
-        if state == "loaded":
-            if self.live.get("leases"):
-                return "answering"
-            idle_s = self.live.get("idle_s")
-            pinned = ", kept" if self.live.get("is_pinned") else ""
-            return f"loaded, idle {_minutes(idle_s)}{pinned}" if idle_s else f"loaded{pinned}"
-        if state:
-            return f"{state}…" if str(state).endswith("ing") else str(state)
-        return self.place
 
 
 class ModelsTableModel(QAbstractTableModel):
@@ -114,11 +68,7 @@ class ModelsTableModel(QAbstractTableModel):
             return f"{HEADINGS[column]}: {self._text(line, column)}"
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (SIZE, SPEED):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if (
-            role == Qt.ItemDataRole.ForegroundRole
-            and line.place in ("available", "not set up", "in Trash")
-            and not line.live
-        ):
+        if role == Qt.ItemDataRole.ForegroundRole and line.place in _ELSEWHERE and not line.live and line.fetch is None:
             return theme.secondary(_palette())
         return None
 
@@ -142,8 +92,3 @@ def _palette() -> Any:
     from PySide6.QtWidgets import QApplication
 
     return QApplication.palette()
-
-
-def _minutes(seconds: Any) -> str:
-    minutes = float(seconds) / 60
-    return f"{minutes:.0f} min" if minutes >= 1 else f"{float(seconds):.0f} s"
