@@ -17,12 +17,14 @@ import llguidance
 import numpy as np
 
 from desktop.engines.errors import InvalidAnswerError, UnsupportedSchemaError
-from desktop.engines.schema import narrowed, shortest_texts
+from desktop.engines.schema import narrowed
+from desktop.engines.schema_parts import NOTES, walk
+from desktop.engines.schema_shortest import shortest_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LONGEST_NUMBER, _LONGEST_EXPONENT = 20, 2
+_LONGEST_NUMBER, _LONGEST_EXPONENT = 15, 2  # no two numbers of 15 digits are one in binary
 _SLACK = 8
 _LONG_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3,}")
 _DIGITS = b"0123456789"
@@ -44,7 +46,7 @@ class Vocabulary:
         self.has_long_exponent = self._flags(lambda text: _LONG_EXPONENT.search(text) is not None)
         self.has_u_escape = self._flags(lambda text: b"\\u" in text)
         self.starts_with_u = self._flags(lambda text: text[:1] == b"u")
-        self.opens = self._flags(lambda text: text.endswith((b"{", b"[")))
+        self.opens = self._flags(lambda text: b"{" in text or b"[" in text)
         self.is_plain = self._flags(lambda text: len(text) == 1 and 32 <= text[0] < 127)
         self.one = {text: token for token, text in reversed(list(enumerate(self.bytes))) if len(text) == 1}
 
@@ -64,16 +66,22 @@ class Constraint:
 
     def __init__(self, vocabulary: Vocabulary, schema: Mapping[str, Any], max_tokens: int) -> None:
         """Raises UnsupportedSchemaError where the grammar cannot be made."""
-        options = {"whitespace_flexible": False}
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(narrowed(schema)), defaults=options)
-        self._matcher = llguidance.LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
+        self._matcher = _matcher(vocabulary, schema, max_tokens // 2)
         if self._matcher.is_error():
-            raise _refused(self._matcher.get_error())
+            self._matcher = _matcher(vocabulary, schema)
+        if self._matcher.is_error():
+            raise _refused(self._matcher.get_error(), vocabulary, schema)
         self._vocabulary = vocabulary
         self._max_tokens = max_tokens
         self._place = _Place()
         whole, inner = shortest_texts(schema)
         self._whole_tokens = vocabulary.n_tokens(whole)
+        if self._whole_tokens > max_tokens * 5 // 4 + _SLACK:
+            raise InvalidAnswerError(
+                f"The shortest answer of this form takes about {self._whole_tokens:,} tokens.",
+                hint="Allow a longer answer, or ask for less at once.",
+                problem=f"{max_tokens:,} tokens are too few",
+            )
         self._level_tokens = max([vocabulary.n_tokens(text) for text in inner], default=0)
         self.n_taken = 0
         self.is_over = False
@@ -140,7 +148,7 @@ class Constraint:
         forced = self._matcher.compute_ff_tokens()
         if forced and mask[forced[0]]:
             return _only(forced[0], len(mask))
-        for narrower in (mask & words.is_plain & ~words.opens, mask & ~words.opens):
+        for narrower in (mask & words.is_plain & ~words.opens, mask & ~words.opens, mask & words.is_plain):
             if narrower.any():
                 return narrower
         return mask
@@ -191,12 +199,31 @@ def _only(token: int, n_logits: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _refused(error: str) -> UnsupportedSchemaError:
-    """llguidance's refusal as ours; its first line says which part."""
+def _matcher(
+    vocabulary: Vocabulary, schema: Mapping[str, Any], most_characters: int | None = None
+) -> llguidance.LLMatcher:
+    options = {"whitespace_flexible": False}
+    text = json.dumps(narrowed(schema, most_characters))
+    grammar = llguidance.LLMatcher.grammar_from_json_schema(text, defaults=options)
+    return llguidance.LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
+
+
+def _refused(error: str, vocabulary: Vocabulary, schema: Mapping[str, Any]) -> UnsupportedSchemaError:
+    """llguidance's refusal as ours: its first line, and the keyword without which it would not refuse."""
+    definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    keyword, place = "schema", "#"
+    for path, part in sorted(walk(schema), key=lambda found: -found[0].count("/")):
+        if isinstance(part, Mapping) and _matcher(vocabulary, {**definitions, **part}).is_error():
+            restricts = [key for key in part if key not in NOTES and key not in ("type", "properties", *definitions)]
+            without = ({key: part[key] for key in part if key != left_out} for left_out in restricts)
+            is_cause = (not _matcher(vocabulary, {**definitions, **rest}).is_error() for rest in without)
+            found = [key for key, causes in zip(restricts, is_cause, strict=True) if causes]
+            keyword, place = (found or restricts or [keyword])[0], path
+            break
     first = error.strip().splitlines()[0] if error.strip() else "unknown"
     return UnsupportedSchemaError(
-        f"The schema cannot be made into a grammar: {first}"[:300],
+        f"The schema cannot be made into a grammar, by {keyword} at {place}: {first}"[:300],
         hint="Simplify it: fewer or smaller bounds, simpler patterns.",
-        keyword="schema",
-        path="#",
+        keyword=keyword,
+        path=place,
     )

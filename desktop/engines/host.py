@@ -15,13 +15,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import IO, TYPE_CHECKING
 
-from desktop.core.clock import Clock, SystemClock
 from desktop.core.errors import AppError
 from desktop.core.models import EngineName, Message
-from desktop.core.resilience import Retries
 from desktop.engines.engine import Call, Health, ModelFiles, Piece
 from desktop.engines.errors import EngineLostError, EngineMissingError, OutOfMemoryError
 from desktop.engines.protocol import (
@@ -82,19 +80,10 @@ def is_runtime_here(name: EngineName) -> bool:
 class LocalEngine:
     """One runtime on this machine: loads models, each into a process of its own."""
 
-    def __init__(
-        self,
-        name: EngineName,
-        caches: CacheLimits = CacheLimits(),
-        *,
-        backoff: Retries = Retries(first_s=0.5, longest_s=30),
-        clock: Clock = SystemClock(),
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        """backoff: how long a load waits after the model's process has died, by how often it did in a row."""
+    def __init__(self, name: EngineName, caches: CacheLimits = CacheLimits()) -> None:
+        """That a model whose process died waits before it is loaded again is the memory budget's to see to."""
         self.name: EngineName = name
-        self._caches, self._backoff, self._clock, self._sleep = caches, backoff, clock, sleep
-        self._deaths: dict[str, tuple[int, float]] = {}  # model id → deaths in a row, time of the last
+        self._caches = caches
 
     def is_available(self) -> bool:
         """Whether what the child needs is installed here."""
@@ -107,10 +96,7 @@ class LocalEngine:
                 f"The {self.name} runtime is not on this machine.",
                 hint="Install Benchtop with this engine (Core ML: macOS only), or use another model.",
             )
-        deaths, at_s = self._deaths.get(files.id, (0, 0.0))
-        if deaths:
-            await self._sleep(max(0.0, at_s + self._backoff.wait_s(deaths, 0.0) - self._clock.monotonic_s()))
-        model = LocalModel(files, on_end=self._note)
+        model = LocalModel(files)
         try:
             await model.start(Start(files=files, caches=self._caches))
         except BaseException:
@@ -118,19 +104,12 @@ class LocalEngine:
             raise
         return model
 
-    def _note(self, model: str, *, is_death: bool) -> None:
-        """A process died, or one answered well: the first counts against its next load, the second clears it."""
-        deaths = self._deaths.pop(model, (0, 0.0))[0]
-        if is_death:
-            self._deaths[model] = (deaths + 1, self._clock.monotonic_s())
-
 
 class LocalModel:
     """A model in its process. Made by `LocalEngine.load`; used from one asyncio loop."""
 
-    def __init__(self, files: ModelFiles, *, on_end: Callable[..., None]) -> None:
+    def __init__(self, files: ModelFiles) -> None:
         self.id, self.engine, self.parallel = files.id, files.engine, 1
-        self._on_end = on_end
         self._waiting: dict[int, asyncio.Queue[Up]] = {}
         self._calls: dict[str, int] = {}  # calls of running batches → their request
         self._n_asked = 0
@@ -186,7 +165,6 @@ class LocalModel:
                 if isinstance(news, Wrote):
                     if news.piece.finish:
                         self._forget(request)
-                        self._on_end(self.id, is_death=False)
                     yield news.piece
                     if news.piece.finish:
                         return
@@ -213,7 +191,6 @@ class LocalModel:
                     elif isinstance(news, Failed):
                         failed[kept[news.index]] = to_error(news)
                 self._forget(request)
-                self._on_end(self.id, is_death=False)
             finally:
                 for index in kept:
                     self._calls.pop(calls[index].id, None)
@@ -333,7 +310,6 @@ class LocalModel:
             self._lost = EngineLostError(f"{self.id} has been unloaded.", hint="Load it again.")
         else:
             self._lost = await asyncio.to_thread(self._cause)
-            self._on_end(self.id, is_death=True)
         for answers in self._waiting.values():
             answers.put_nowait(Failed(id=_GONE, index=-1, code="", message="", hint="", facts={}))
 

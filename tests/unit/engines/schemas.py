@@ -99,6 +99,38 @@ SUITE: dict[str, Any] = {
 }
 assert len(SUITE) == 50
 
+_NODE = {"$ref": "#/$defs/n"}
+HARD: dict[str, Any] = {
+    "a pattern anywhere in a text of any length": _obj({"a": {"type": "string", "pattern": "foo|bar"}}),
+    "a pattern at the end": {"type": "string", "pattern": "[0-9]{2}K$"},
+    "no white space": {"type": "string", "pattern": r"^\S{2,5}\s\S+$", "maxLength": 12},
+    "no letters": {"type": "string", "pattern": r"^\W{3}\D[^\w]$"},
+    "outside a class": {"type": "string", "pattern": r"^[^\s@]{1,6}@[^\d\s]{2}$"},
+    "itself": {"type": "object", "properties": {"v": _INT, "kids": _list({"$ref": "#"}, 0, 2)}, "required": ["v"]},
+    "each other": {
+        "$defs": {"a": _obj({"b": _list({"$ref": "#/$defs/b"}, 0, 2)}), "b": _obj({"a": _list({"$ref": "#/$defs/a"})})},
+        "$ref": "#/$defs/a",
+    },
+    "everything leads to everything": {
+        "$defs": {
+            f"d{i}": {"type": "object", "properties": {f"p{j}": {"$ref": f"#/$defs/d{j}"} for j in range(10)}}
+            for i in range(10)
+        },
+        "$ref": "#/$defs/d0",
+    },
+    "the same choice over and over": {
+        "$defs": {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(30)} | {"d30": _INT},
+        "$ref": "#/$defs/d0",
+    },
+    "twice the same": {"$defs": {"n": _obj({"x": {"type": "boolean"}})}, **_obj({"a": _NODE, "b": _NODE})},
+    "anything goes": _obj({"a": True}),
+    "halves": {"type": "number", "multipleOf": 0.5, "minimum": -2, "maximum": 2},
+    "just inside": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.001},
+    "an integer between fractions": {"type": "integer", "minimum": 1.5, "maximum": 2.5},
+    "large and exact": {"enum": [9007199254740991, -(2**53), 1e-7, 123456789.125]},
+    "names of keywords": _obj({"items": _INT, "type": {"type": "null"}, "$ref": _INT, "properties": _INT}),
+}
+
 REFUSED: dict[str, tuple[Any, str, str]] = {
     "not": ({"type": "string", "not": {"const": "x"}}, "not", "#"),
     "if": ({"if": {}, "then": {}}, "if", "#"),
@@ -125,7 +157,30 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "a circle": ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "$ref", "#"),
     "length of a number": ({"type": "integer", "maxLength": 3}, "maxLength", "#"),
     "bounds without a type": ({"minimum": 3}, "type", "#"),
-    "false": (_obj({"a": False}), "schema", "#/properties/a"),
+    "false": (_obj({"a": False}), "properties", "#/properties/a"),
+    "a list of schemas": ({"type": "array", "items": [{}]}, "items", "#/items"),
+    "never ends": ({"$defs": {"a": _obj({"a": {"$ref": "#/$defs/a"}})}, "$ref": "#/$defs/a"}, "$ref", "#"),
+    "hundreds of thousands": (_list(_INT, 900_000, 1_000_000), "minItems", "#"),
+    "twice and twice again": (
+        {
+            "$defs": {f"d{i}": _obj({x: {"$ref": f"#/$defs/d{i + 1}"} for x in "ab"}) for i in range(30)}
+            | {"d30": _INT},
+            "$ref": "#/$defs/d0",
+        },
+        "required",
+        "#/$defs",
+    ),
+    "steps that are not binary": ({"type": "number", "multipleOf": 0.01}, "multipleOf", "#"),
+    "no integer between": ({"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}, "exclusiveMinimum", "#"),
+    "no multiple between": ({"type": "integer", "minimum": 1, "maximum": 6, "multipleOf": 7}, "multipleOf", "#"),
+    "a number too long": ({"const": 2**53 + 1}, "const", "#"),
+    "a number too small": ({"enum": [0, 5e-324]}, "enum", "#"),
+    "a bound too far": ({"type": "number", "maximum": 1e300}, "maximum", "#"),
+    "half a letter": ({"const": "\ud800"}, "schema", "#"),
+    "not a number": ({"enum": [float("nan")]}, "schema", "#"),
+    "a class of another world": ({"type": "string", "pattern": "^[[:alpha:]]$"}, "pattern", "#"),
+    "an intersection": ({"type": "string", "pattern": "^[a-z&&[^b]]$"}, "pattern", "#"),
+    "what gives nothing back": ({"type": "string", "pattern": "^a++b$"}, "pattern", "#"),
     "a wrong value": ({"type": "string", "maxLength": "3"}, "maxLength", "#"),
     "an unknown type": ({"type": "text"}, "type", "#"),
     "enum of another type": ({"type": "string", "enum": ["a", 1]}, "type", "#"),

@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from desktop.core.models import EngineName
-from desktop.core.resilience import Retries
 from desktop.engines.child import to_app_error
 from desktop.engines.engine import Piece
 from desktop.engines.errors import (
@@ -167,27 +166,6 @@ print([name for name in heavy if name in sys.modules])
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.strip() == "[]"
-
-
-async def test_a_model_that_died_waits_longer_each_time_it_is_loaded(kind: EngineName, tiny_path: Path) -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    engine = LocalEngine(kind, backoff=Retries(first_s=8), sleep=sleep)
-    for _ in range(2):
-        model = await engine.load(files(kind, tiny_path))
-        os.kill(model.pid, signal.SIGKILL)
-        with pytest.raises(EngineLostError):
-            await answer(model, call())
-        await model.aclose()
-    model = await engine.load(files(kind, tiny_path))
-    await answer(model, call(n=2))
-    await model.aclose()
-    await (await engine.load(files(kind, tiny_path))).aclose()
-    assert len(slept) == 2
-    assert 4 < slept[0] < 8.1 < slept[1] < 16.1
 
 
 # ---- files that are not what they should be

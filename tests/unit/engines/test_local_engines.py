@@ -10,11 +10,16 @@ import pytest
 
 from desktop.core.models import Message
 from desktop.engines.engine import Piece
-from desktop.engines.errors import ContextTooLongError, NotAnEmbeddingModelError, UnsupportedSchemaError
+from desktop.engines.errors import (
+    ContextTooLongError,
+    InvalidAnswerError,
+    NotAnEmbeddingModelError,
+    UnsupportedSchemaError,
+)
 from desktop.engines.host import LocalModel
 from desktop.engines.schema import parse_answer
 from tests.unit.engines.rig import answer, call, loaded
-from tests.unit.engines.schemas import PLAN, SUITE
+from tests.unit.engines.schemas import HARD, PLAN, SUITE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = "The gene expression of treated cells was compared with untreated controls. " * 12
@@ -76,6 +81,24 @@ async def test_every_answer_to_the_suite_is_valid(model: LocalModel, name: str, 
     parse_answer(text, SUITE[name])
     assert last.enforced == "grammar"
     assert last.finish == "stop"
+
+
+@pytest.mark.parametrize("name", HARD)
+async def test_schemas_that_are_hard_on_grammars_are_held_to(model: LocalModel, name: str) -> None:
+    for temperature in (0.0, 1.5):
+        asked = call(f"Fill {name}", n=300, schema=HARD[name], temperature=temperature, seed=5)
+        parse_answer((await answer(model, asked))[0], HARD[name])
+
+
+async def test_what_no_grammar_can_be_made_of_is_refused_by_keyword(model: LocalModel) -> None:
+    part = {"type": "string", "pattern": "^a{5}$", "maxLength": 3}
+    schema = {"type": "object", "properties": {"a": part}, "required": ["a"]}
+    with pytest.raises(UnsupportedSchemaError) as caught:
+        await answer(model, call(schema=schema))
+    assert (caught.value.facts["keyword"], caught.value.facts["path"]) == ("pattern", "#/properties/a")
+    long = {"type": "array", "items": {"type": "string", "minLength": 20}, "minItems": 30}
+    with pytest.raises(InvalidAnswerError, match="shortest"):
+        await answer(model, call(n=60, schema=long))
 
 
 async def test_an_answer_near_its_limit_is_closed(model: LocalModel) -> None:

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import jsonschema
 import pytest
 
+from desktop.engines import patterns
 from desktop.engines.errors import InvalidAnswerError, UnsupportedSchemaError
-from desktop.engines.schema import check_schema, narrowed, parse_answer, shortest_texts
-from tests.unit.engines.schemas import PLAN, REFUSED, SUITE
+from desktop.engines.schema import check_schema, narrowed, parse_answer
+from desktop.engines.schema_shortest import shortest_texts
+from tests.unit.engines.schemas import HARD, PLAN, REFUSED, SUITE
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_schemas_are_within_the_dialect(name: str) -> None:
+    check_schema(HARD[name])
+    narrowed(HARD[name], 100)
+
+
+def test_what_a_narrowed_pattern_matches_the_pattern_matches() -> None:
+    """Character by character: the grammar knows ASCII where `re` knows Unicode."""
+    letters = [chr(n) for n in range(0x3100) if not 0xD800 <= n < 0xE000] + ["\ua620", "\uff10", "\U0001d7ce"]
+    for letter, inside in patterns.SHORTHANDS.items():
+        allowed = re.compile(f"[{inside}]")
+        meant = re.compile(rf"\{letter}")
+        assert [x for x in letters if allowed.fullmatch(x) and not meant.fullmatch(x)] == []
+        outside = re.compile(f"[{patterns.OUTSIDE.get(letter, patterns.OUTSIDE_OTHERS)}]")
+        negated, read_as = re.compile(rf"[^\{letter}]"), re.compile(f"[^{inside}]")
+        wrong = [x for x in letters if outside.fullmatch(x) and read_as.fullmatch(x) and not negated.fullmatch(x)]
+        assert wrong == []
+    assert patterns.narrowed(r"^[\w.-]+\d$") == "^[A-Za-z0-9_.-]+[0-9]$"
+    assert patterns.narrowed(r"[^\s]") != r"[^\s]"
+    assert patterns.narrowed(r"\\d[a-z]") == r"\\d[a-z]"
 
 
 @pytest.mark.parametrize("name", SUITE)
