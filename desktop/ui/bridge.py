@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from desktop.core.events import Event
     from desktop.core.jobs import JobRecord
+    from desktop.core.models import Models
     from desktop.workers.workbench import Workbench
 
 T = TypeVar("T")
@@ -140,6 +141,17 @@ class Bridge(QObject):
         if self._is_closed:
             raise asyncio.CancelledError
         return await asyncio.wrap_future(self.workbench.runtime.call(fn, *args))
+
+    async def ask_models(self, fn: Callable[[Models], T]) -> T:
+        """Ask the models something quick on the loop they live on."""
+        import asyncio
+
+        async def answer() -> T:
+            return fn(self.workbench.models)
+
+        if self._is_closed:
+            raise asyncio.CancelledError
+        return await asyncio.wrap_future(self.workbench.runtime.host(answer()))
 
     async def read(self, fn: Callable[..., T], /, *args: Any) -> T:
         """Run a short blocking read (a query, a small file) in a thread."""

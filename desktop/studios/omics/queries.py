@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop.core.clock import Clock
+from desktop.core.models import Models
 from desktop.core.paths import resources_dir
 from desktop.core.ports import Store
 from desktop.studios.omics import repo
@@ -147,6 +148,23 @@ def load_gene_sets(out_dir: Path, number: int = 0) -> GeneSetView:
         tables=load_enrichment(out_dir / view.folder),
         members=load_members(out_dir, out_dir / view.folder),
     )
+
+
+# ---- models ----------------------------------------------------------------------------------------------------------
+
+
+def can_read_sentences(models: Models) -> bool:
+    """Whether a model could be asked to read a sentence. On the models' loop."""
+    from desktop.studios.omics.steps.model_plan import TASK
+
+    return models.has_model(TASK)
+
+
+def can_write_scripts(models: Models) -> bool:
+    """Whether a model could be asked for a script. On the models' loop."""
+    from desktop.studios.omics.steps.model_script import TASK
+
+    return models.has_model(TASK)
 
 
 # ---- scripts that no template wrote ---------------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from desktop.core.errors import AppError
 from desktop.core.jobs import JobError
 from desktop.studios.omics.schema import Caution, Inspection, Plan, SampleTable
+
+BY_MODEL = "omics.read_by_model"  # how the codes of cautions on a model's reading begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class PlanReview:
 
     reading    the design in words, then what each contrast says
     measured   columns of numbers: what may be tested per unit
+    cautions   of the check alone: what the plan was made with is in the plan
     fault      why it cannot run at all, None when it can
     """
 
@@ -29,6 +33,17 @@ class PlanReview:
     def is_blocked(self) -> bool:
         """Whether a caution has to be answered first."""
         return any(caution.blocks for caution in self.cautions)
+
+
+def cautions_of(plan: Plan, made_with: Sequence[Caution], found: Sequence[Caution]) -> tuple[Caution, ...]:
+    """What the person has to see of a plan as it is now.
+
+    made_with   cautions the plan came with that no check of a plan finds; those on a model's reading go once nothing
+                of the reading is left
+    """
+    is_read = any(reason.by.startswith("model:") for reason in plan.reasons)
+    kept = [one for one in made_with if is_read or not one.code.startswith(BY_MODEL)]
+    return (*kept, *(one for one in found if one.text not in [caution.text for caution in kept]))
 
 
 def plan_question(question: str, inspection: Inspection, samples: SampleTable) -> Plan:

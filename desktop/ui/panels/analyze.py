@@ -6,6 +6,7 @@ What is finished is shown by `analyze_runs`. Importing this imports neither nump
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +19,16 @@ from desktop.core.errors import AppError
 from desktop.core.jobs import JobError, JobRecord, JobState
 from desktop.studios.omics import queries
 from desktop.studios.omics.batch_schema import BATCH_FILE
-from desktop.studios.omics.schema import AnalysisParams, Inspection, InspectParams, Plan
+from desktop.studios.omics.schema import AnalysisParams, Caution, Inspection, InspectParams, Plan
 from desktop.ui.bridge import Bridge
 from desktop.ui.itemmodels.comparison import COMPARISON_FILE
 from desktop.ui.itemmodels.names import data_title
-from desktop.ui.itemmodels.plan_review import plan_question, review_plan, to_fault
+from desktop.ui.itemmodels.plan_review import cautions_of, plan_question, review_plan, to_fault
 from desktop.ui.panels import Panel
 from desktop.ui.panels.analyze_desk import ScriptDesk
 from desktop.ui.panels.analyze_gene_files import GeneSetFiles, is_gene_sets
+from desktop.ui.panels.analyze_reader import PLAN as READ
+from desktop.ui.panels.analyze_reader import ModelReader
 from desktop.ui.panels.analyze_runs import RunPages
 from desktop.ui.panels.analyze_setup import SetupPage
 from desktop.ui.panels.analyze_templates import PlanTemplates
@@ -50,6 +53,7 @@ class AnalyzePanel(Panel):
         self._allow_net = False
         self._accepted: list[str] = []  # codes of repairs
         self._inspection: Inspection | None = None
+        self._made_with: tuple[Caution, ...] | None = None  # cautions the plan came with; None until it was looked over
         self._wanted: Plan | None = None  # a plan to show once the data have been looked at again
         self._job_id, self._job_kind = "", ""
         self._retry: Callable[[], object] = lambda: None
@@ -74,6 +78,11 @@ class AnalyzePanel(Panel):
         self.desk.closed.connect(self._leave_script)
         self.desk.changed.connect(self.actionsChanged)
         self.runs.scriptRequested.connect(self._edit_run)
+        self.reader = ModelReader(bridge, self)
+        self.reader.planned.connect(self._show_plan)
+        self.reader.failed.connect(self.setup.show_failure)
+        self.setup.modelsRequested.connect(lambda: self.commanded.emit("ui.go_models"))
+        self.desk.modelsRequested.connect(lambda: self.commanded.emit("ui.go_models"))
         self.templates = PlanTemplates(bridge, self, self.setup.suggestion)
         self.templates.planReady.connect(self._show_given_plan)
         self.templates.noticed.connect(self.noticed)
@@ -135,6 +144,7 @@ class AnalyzePanel(Panel):
         self.runs.forget_pending()
         self._data, self._sheet, self._inspection, self._job_id = "", "", None, ""
         self.templates.forget()
+        self.reader.forget()
         self.setup.show_idle()
         self.setup.show_nothing()
         self.setup.question.clear()
@@ -152,7 +162,7 @@ class AnalyzePanel(Panel):
         in_results, in_setup = self.runs.is_in_front, self.pages.currentWidget() is self.setup
         possible: dict[str, tuple[bool, Callable[[], object]]] = {
             "ui.run": (self.desk.is_in_front or (in_setup and self.setup.can_run()), self._run_front),
-            "ui.stop": (bool(self._job_id or self.desk.job_id), self.stop),
+            "ui.stop": (bool(self._job_id) or self.desk.is_working, self.stop),
             "ui.rerun": (in_results and (self._inspection is not None or self._is_script()), self._run_again),
             "ui.export_run": (in_results, self.exports.ask_for_folder),
             "ui.export_archive": (in_results, partial(self.exports.ask_for_folder, as_zip=True)),
@@ -191,6 +201,7 @@ class AnalyzePanel(Panel):
 
     def _start_looking(self) -> None:
         self.templates.forget()
+        self.reader.forget()
         self._show_setup()
         name = data_title(self._data)
         self.setup.show_looking(name)
@@ -221,19 +232,30 @@ class AnalyzePanel(Panel):
         assert self._inspection is not None
         self._turn += 1
         turn = self._turn
+        self.reader.forget()
         self._retry = lambda: self.ask(self.setup.question.text().strip())
         self.setup.show_planning()
+        found, table = self._inspection, self.setup.table()
         try:
-            plan = await self._bridge.call(plan_question, question, self._inspection, self.setup.table())
+            plan = await self._bridge.call(plan_question, question, found, table)
         except AppError as error:
             if turn == self._turn:
-                self.setup.show_failure(to_fault(error))
+                await self._read_by_model(question, found.model_copy(update={"samples": table}), error)
         else:
             if turn == self._turn:
                 self._show_plan(plan)
         finally:
             if turn == self._turn and not self._job_id:
                 self.setup.show_idle()
+
+    async def _read_by_model(self, question: str, found: Inspection, fault: AppError) -> None:
+        job_id = await self.reader.read(question, found, fault)
+        if job_id:
+            self._job_id, self._job_kind = job_id, READ
+            self.actionsChanged.emit()
+            record = await self._bridge.read(self._bridge.workbench.runtime.job, job_id)
+            if record is not None and self._job_id == job_id:
+                self._on_job(record)
 
     def _show_given_plan(self, plan: Plan) -> None:
         """A plan from a template or an earlier run, for the data in front."""
@@ -257,6 +279,7 @@ class AnalyzePanel(Panel):
         self._bridge.start(self.templates.choose(found))
 
     def _show_plan(self, plan: Plan) -> None:
+        self._made_with = None
         self.setup.show_plan(plan)
         self.gene_sets.refresh()
         self._bridge.start(self._review())
@@ -266,8 +289,13 @@ class AnalyzePanel(Panel):
         self._turn += 1
         turn = self._turn
         review = await self._bridge.call(review_plan, plan, samples)
-        if turn == self._turn:
-            self.setup.show_review(review)
+        if turn != self._turn:
+            return
+        if self._made_with is None:  # nothing was edited yet: what the check finds need not be kept beside it
+            found = {(caution.code, caution.text) for caution in review.cautions}
+            self._made_with = tuple(one for one in plan.warnings if (one.code, one.text) not in found)
+        cautions = cautions_of(plan, self._made_with, review.cautions)
+        self.setup.show_review(replace(review, cautions=cautions))
 
     # ---- run ----------------------------------------------------------------------------------------------------
 
@@ -306,7 +334,9 @@ class AnalyzePanel(Panel):
         self._job_id = ""
         self.setup.show_idle()
         self.actionsChanged.emit()
-        if job.state is JobState.DONE and job.result is not None:
+        if job.kind == READ:
+            self.reader.on_final(job)
+        elif job.state is JobState.DONE and job.result is not None:
             if job.kind == INSPECT:
                 self._on_inspected(Inspection.model_validate(job.result))
             else:
@@ -403,7 +433,12 @@ class AnalyzePanel(Panel):
             self.desk.edit_run(self.runs.run)
 
     def _edit_plan(self) -> None:
-        if self._inspection is not None and self.setup.can_run():
+        if self._inspection is None:
+            return
+        if not self.setup.can_run():
+            work = (self._data, self._sheet, self._allow_net)
+            self.desk.write_new(self.setup.question.text().strip(), self.setup.table(), work)
+        else:
             plan = self.setup.plan.plan().model_copy(update={"question": self.setup.question.text().strip()})
             work = (self._data, self._sheet, self._allow_net)
             self._bridge.start(self.desk.edit_plan(plan, self._inspection, self.setup.table(), work))

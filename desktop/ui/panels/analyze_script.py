@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QComboBox,
@@ -27,11 +27,14 @@ from PySide6.QtWidgets import (
 
 from desktop.core.jobs import JobError, JobRecord
 from desktop.core.ports import Finding
+from desktop.studios.omics.schema import ScriptTry
 from desktop.ui import theme
+from desktop.ui.itemmodels.script_tries import tries_html, tries_words
 from desktop.ui.widgets.code_editor import CodeEditor
 from desktop.ui.widgets.code_view import LogView
 from desktop.ui.widgets.notices import FailureNotice
 from desktop.ui.widgets.run_progress import RunProgress
+from desktop.ui.widgets.script_request import ScriptRequest
 
 ISOLATIONS = (("Container", "docker"), ("System’s own sandbox (reduced isolation)", "os"))
 
@@ -46,6 +49,7 @@ class ScriptPage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._shown: tuple[str, tuple[ScriptTry, ...]] = ("", ())
         self.setAccessibleName("Script")
         self.heading = QLabel(wordWrap=True)
         self.heading.setFont(theme.scaled(self.font(), 1.2, bold=True))
@@ -53,6 +57,7 @@ class ScriptPage(QWidget):
         self.about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.question = QLineEdit(placeholderText="What does the script answer? Its title in the Library")
         self.question.setAccessibleName("Title")
+        self.request = ScriptRequest()
         self.editor = CodeEditor()
         self.log = LogView()
         self.notes = QTextBrowser()
@@ -62,6 +67,10 @@ class ScriptPage(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.log, "Log")
         self.tabs.addTab(self.notes, "Checks")
+        self.tries = QTextBrowser()
+        self.tries.setOpenLinks(False)
+        self.tries.setAccessibleName("What the model changed, try by try")
+        self.tabs.addTab(self.tries, "Model")
         self.failure = FailureNotice()
         self.failure.retried.connect(self.runRequested)
         self.failure.offerAccepted.connect(self.offerAccepted)
@@ -88,6 +97,10 @@ class ScriptPage(QWidget):
         self.editor.set_code(code)
         self.log.set_lines(())
         self.notes.clear()
+        self.tries.clear()
+        self.tabs.setTabVisible(self.tabs.indexOf(self.tries), False)
+        self.request.say("")
+        self.request.set_failed(can_mend=False)
         self.failure.hide()
         self.tabs.setCurrentWidget(self.log)
         self.show_idle()
@@ -97,12 +110,35 @@ class ScriptPage(QWidget):
         self.failure.hide()
         self.progress.show()
         self.progress.show_job(job)
+        self.isolation.hide()
         self.run_button.setEnabled(False)
+        self.request.set_busy(is_busy=True)
 
     def show_idle(self) -> None:
         """Nothing of this page is running."""
         self.progress.hide()
+        self.isolation.show()
         self.run_button.setEnabled(True)
+        self.request.set_busy(is_busy=False)
+
+    def show_draft(self, before: str, tries: Sequence[ScriptTry]) -> None:
+        """What a model wrote in place of `before`: in the editor, refusals at their lines, the change beside it."""
+        self.show_idle()
+        self.failure.hide()
+        self.request.set_failed(can_mend=False)
+        last = tries[-1]
+        self._shown = (before, tuple(tries))
+        self.editor.set_code(last.script, [Finding(**one) for one in last.findings])
+        self.request.say(tries_words(before, tries), can_take_back=True)
+        self._paint_tries()
+        self.tabs.setTabVisible(self.tabs.indexOf(self.tries), True)
+        self.tabs.setCurrentWidget(self.tries)
+
+    def take_back(self, before: str) -> None:
+        """The script as it was before the model wrote."""
+        self.editor.set_code(before)
+        self.tabs.setTabVisible(self.tabs.indexOf(self.tries), False)
+        self.request.say("")
 
     def show_failure(
         self, error: JobError, findings: Sequence[Finding] = (), repairs: Sequence[dict[str, Any]] = ()
@@ -117,6 +153,15 @@ class ScriptPage(QWidget):
         self.notes.setHtml(checks_html(findings, repairs))
         self.tabs.setCurrentWidget(self.notes if findings or repairs else self.log)
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._shown[1]:
+            self._paint_tries()
+
+    def _paint_tries(self) -> None:
+        ink = theme.plot_colours(self.palette())
+        self.tries.setHtml(tries_html(*self._shown, added=ink.up, removed=ink.down))
+
     def isolation_wish(self) -> str:
         """Where the person wants it to run; a container unless another was chosen."""
         return str(self.isolation.currentData())
@@ -124,7 +169,8 @@ class ScriptPage(QWidget):
     def _lay_out(self) -> None:
         head = QVBoxLayout()
         head.setContentsMargins(theme.MARGIN, theme.GAP, theme.MARGIN, theme.GAP)
-        for widget in (self.heading, self.about, self.question):
+        head.setSpacing(theme.GAP)
+        for widget in (self.heading, self.about, self.question, self.request):
             head.addWidget(widget)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.editor)

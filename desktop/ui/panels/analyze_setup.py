@@ -40,7 +40,7 @@ class SetupPage(QWidget):
     """questionAsked(str); planEdited(), a moment after the last edit of plan or samples; runRequested();
     stopRequested(); retried(); openRequested() and sampleRequested() from the empty state; stateChanged() when
     something can be done now that could not before, or the other way round; scriptRequested(): the plan's script is to
-    be edited; offerAccepted(str) and recordRequested(str) from the failure."""
+    be edited, or one written; offerAccepted(str), recordRequested(str) and modelsRequested() from the failure."""
 
     questionAsked = Signal(str)
     planEdited = Signal()
@@ -53,6 +53,7 @@ class SetupPage(QWidget):
     scriptRequested = Signal()
     offerAccepted = Signal(str)
     recordRequested = Signal(str)
+    modelsRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -96,7 +97,9 @@ class SetupPage(QWidget):
         self.run_button = QPushButton("Run", autoDefault=True)
         self.run_button.setToolTip("Run the analysis")
         self.script_button = QPushButton("Script…", autoDefault=False)
-        self.script_button.setToolTip("Edit the script of this plan and run it as your own")
+        self.script_button.setToolTip(
+            "Edit the script of this plan, or write one or have it written, and run it as your own"
+        )
         self.script_button.clicked.connect(self.scriptRequested)
         self.anew = QLabel("The plan answers another question: press Plan It first.")
         self.anew.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -197,6 +200,8 @@ class SetupPage(QWidget):
         self.progress.show_job(job)
         if job.kind.endswith("run_analysis"):
             self.steps.set_step(RUN, "here", f"{job.done_frac:.0%}")
+        elif job.kind.endswith("plan_question"):
+            self.steps.set_step(PLAN, "here", "asking a model")
         self._update()
 
     def show_idle(self) -> None:
@@ -205,10 +210,10 @@ class SetupPage(QWidget):
         self.progress.hide()
         self._update()
 
-    def show_failure(self, error: JobError) -> None:
-        """The last job did not end well."""
+    def show_failure(self, error: JobError, why_model: str = "") -> None:
+        """The last job did not end well; `why_model` says what a model could do where there is none."""
         self.show_idle()
-        self.failure.show_failure(error)
+        self.failure.show_failure(error, why_model=why_model)
         self.empty.setVisible(not any(section.isVisibleTo(self) for section in self._sections))
         for step in (PLAN, RUN):
             if self.steps.is_here(step):
@@ -247,6 +252,7 @@ class SetupPage(QWidget):
         self.failure.retried.connect(self.retried)
         self.failure.offerAccepted.connect(self.offerAccepted)
         self.failure.recordRequested.connect(self.recordRequested)
+        self.failure.modelsRequested.connect(self.modelsRequested)
 
     def _on_table(self) -> None:
         if self._has_plan:
@@ -264,7 +270,7 @@ class SetupPage(QWidget):
 
     def _update(self) -> None:
         self.run_button.setEnabled(self.can_run())
-        self.script_button.setEnabled(self.can_run())
+        self.script_button.setEnabled(self._sections[DATA].isVisibleTo(self) and not self._is_busy)
         self.anew.setVisible(self._asks_anew() and not self._is_busy)
         self.ask.setEnabled(not self._is_busy and self._sections[DATA].isVisibleTo(self))
         self.stateChanged.emit()

@@ -58,6 +58,14 @@ class CodeView(QPlainTextEdit):
         self.setPlainText(text)
         self._coloured.clear()
         self._colour_visible()
+        self._mark()
+        if findings:
+            self.show_line(findings[0].line)
+            words = " ".join(f"Line {finding.line}: {finding.message}" for finding in findings)
+            self.setAccessibleDescription(words)
+
+    def _mark(self) -> None:
+        """Tint the refused lines."""
         marks = []
         for line, finding in self._findings.items():
             block = self.document().findBlockByNumber(line - 1)
@@ -71,10 +79,6 @@ class CodeView(QPlainTextEdit):
             mark.format = form
             marks.append(mark)
         self.setExtraSelections(marks)
-        if findings:
-            self.show_line(findings[0].line)
-            words = " ".join(f"Line {finding.line}: {finding.message}" for finding in findings)
-            self.setAccessibleDescription(words)
 
     def show_line(self, line: int) -> None:
         """Put the cursor on a line (from 1) and scroll to it."""
@@ -114,6 +118,7 @@ class CodeView(QPlainTextEdit):
             self._colours = _PythonColours(self.palette())
             self._coloured.clear()
             self._colour_visible()
+            self._mark()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

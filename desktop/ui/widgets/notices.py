@@ -45,11 +45,13 @@ class FailureNotice(QFrame):
     retried()            Retry was pressed
     offerAccepted(str)   the code of a repair or caution that the person agrees to
     recordRequested(str) the folder where script and log of the failed run are kept
+    modelsRequested()    the person wants a model that could have helped
     """
 
     retried = Signal()
     offerAccepted = Signal(str)
     recordRequested = Signal(str)
+    modelsRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,16 +74,21 @@ class FailureNotice(QFrame):
         self.record = QPushButton("Script and Log…", autoDefault=False)
         self.record.setToolTip("Show the script, its log and what was tried")
         self.record.clicked.connect(lambda: self.recordRequested.emit(self.folder))
+        self.models = QPushButton("Get a Model…", autoDefault=False)
+        self.models.setToolTip("Show the models there are, and what fits this machine")
+        self.models.clicked.connect(self.modelsRequested)
+        self._model_words = QLabel(wordWrap=True)
         self.offers: list[QPushButton] = []
         self._words: list[QLabel] = []
         self._offers = QVBoxLayout()
         row = QHBoxLayout()
         row.addWidget(self.retry)
         row.addWidget(self.record)
+        row.addWidget(self.models)
         row.addWidget(self.details)
         row.addStretch()
         column = QVBoxLayout(self)
-        for widget in (self._message, self._hint):
+        for widget in (self._message, self._hint, self._model_words):
             column.addWidget(widget)
         column.addLayout(self._offers)
         column.addLayout(row)
@@ -90,8 +97,13 @@ class FailureNotice(QFrame):
         self.setBackgroundRole(QPalette.ColorRole.AlternateBase)
         self.hide()
 
-    def show_failure(self, error: JobError, *, can_retry: bool = True, can_accept: bool = True) -> None:
-        """Show an error until `hide`."""
+    def show_failure(
+        self, error: JobError, *, can_retry: bool = True, can_accept: bool = True, why_model: str = ""
+    ) -> None:
+        """Show an error until `hide`; `why_model` says what a model could do here where there is none."""
+        self._model_words.setText(why_model)
+        self._model_words.setVisible(bool(why_model))
+        self.models.setVisible(bool(why_model))
         self.folder = error.details.get("record", "")
         self.record.setVisible(bool(self.folder) and can_retry)
         self._show_offers(error if can_accept else None)
@@ -125,7 +137,9 @@ class FailureNotice(QFrame):
 
     def text(self) -> str:
         """What is shown, "" when nothing is."""
-        return "" if self.isHidden() else f"{self._message.text()} {self._hint.text()}"
+        return (
+            "" if self.isHidden() else f"{self._message.text()} {self._hint.text()} {self._model_words.text()}".strip()
+        )
 
 
 def _shortened(text: str) -> str:

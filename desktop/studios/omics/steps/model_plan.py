@@ -21,7 +21,6 @@ from desktop.core.paths import resources_dir
 from desktop.studios.omics.errors import UnclearQuestionError
 from desktop.studios.omics.schema import Caution, Contrast, Plan, Reason, SampleTable
 from desktop.studios.omics.steps.prompt_text import LONGEST_QUESTION, in_prompt
-from desktop.studios.omics.steps.repairs.likeness import quoted
 
 TASK = Task(kind="omics.read_question", is_private=True)
 CODE = "omics.read_by_model"  # with a mark of the reading behind it: who accepts one has not accepted another
@@ -134,6 +133,8 @@ def read_answer(value: Any, question: str, samples: SampleTable, *, model: str, 
     adjust = [name for name in dict.fromkeys(reading.adjust_for) if name != compared.factor]
     for name in adjust:
         _known(samples, name)
+    from desktop.studios.omics.steps.repairs.likeness import quoted
+
     contrast = Contrast(factor=compared.factor, treated=compared.treated, control=compared.control)
     terms = [quoted(name) for name in (*adjust, compared.factor)]
     inside = "".join(f", in samples with {name} {' or '.join(levels)}" for name, levels in keep.items())
