@@ -78,12 +78,11 @@ def test_a_reading_is_a_proposal_to_be_looked_over(
         assert panel.setup.can_run()
         plan = panel.setup.plan
         assert any("Proposed by the model reader-1" in label.text() for label in plan._why.values())
-        plan.swap.click()  # theirs now; the rest is still the model's
+        plan.contrasts.swap.click()  # theirs now; the rest is still the model's
         assert not panel.setup.can_run()
         await until(lambda: "reads it as" in panel.setup.cautions.accessibleDescription(), "the review")
-        for field in ("~ agent",):
-            plan.design.setText(field)
-            plan.design.textEdited.emit(field)
+        plan.design.setText("~ agent")
+        plan.design.textEdited.emit("~ agent")
         contrast = plan.plan().contrast
         assert contrast is not None
         assert (contrast.treated, contrast.control) == ("veh", "cpd-7")
