@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.parity import (
+from benchmarks.parity_shared import (
     CASES,
     Case,
     agreement,

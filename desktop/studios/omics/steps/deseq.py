@@ -531,7 +531,8 @@ def _gene_dispersion(counts: Floats, normalisation: Floats, x: Floats) -> tuple[
     floored = np.maximum(linear, 1.0)
     rough = (((normed - floored) ** 2 - floored) / floored**2).sum(axis=0) / (n_samples - n_columns)
     mean = normed.mean(axis=0)
-    moments = (normed.var(axis=0, ddof=1) - (1.0 / normalisation).mean(axis=0) * mean) / mean**2
+    depth = np.where(np.ptp(normalisation, axis=1) == 0, normalisation[:, 0], normalisation.mean(axis=1))
+    moments = (normed.var(axis=0, ddof=1) - (1.0 / depth).mean() * mean) / mean**2
     start = np.clip(np.minimum(np.maximum(rough, 0.0), moments), MIN_DISPERSION, highest)
     if _has_group_means(x):
         mu = linear * normalisation
