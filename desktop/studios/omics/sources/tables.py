@@ -159,17 +159,22 @@ def find_separator(text: str) -> str | None:
         lines = lines[:-1] or lines
     if not lines:
         return None
-    best: tuple[float, int, str] | None = None
+    best: tuple[float, float, str] | None = None  # share of lines as wide as most, share of cells that are numbers
     for separator in ("\t", ";", "|", ","):
-        counts = [len(row) for row in csv.reader(lines, delimiter=separator)]
+        rows = list(csv.reader(lines, delimiter=separator))
+        counts = [len(row) for row in rows]
         width, times = Counter(counts).most_common(1)[0]
         if width < 2:
             continue
         share = times / len(counts)
         first = next((count for count in counts if count in (width, width - 1)), 0)
-        if share >= 0.6 and first >= 2 and (best is None or share > best[0] + 0.1):
-            best = (share, width, separator)
-    if best is not None and best[0] >= 0.6:
+        if share < 0.6 or first < 2:
+            continue
+        cells = [cell for row in rows if len(row) == width for cell in row[1:60]]
+        numbers = sum(map(is_number, cells)) / len(cells)
+        if best is None or numbers > best[1] + 0.3 or (share > best[0] + 0.1 and numbers > best[1] - 0.3):
+            best = (share, numbers, separator)  # a separator within names ("ENST1|ENSG1") leaves no numbers
+    if best is not None:
         return best[2]
     counts = [len(_parted(line)) for line in lines]
     width, times = Counter(counts).most_common(1)[0] if counts else (0, 0)

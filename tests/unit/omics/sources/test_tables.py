@@ -46,6 +46,16 @@ def test_separators(tmp_path: Path, sep: str, corner: str) -> None:
     np.testing.assert_array_equal(read(path), COUNTS)
 
 
+@pytest.mark.parametrize("sep", ["\t", ",", ";"])
+def test_names_that_hold_a_separator(tmp_path: Path, sep: str) -> None:
+    """Transcripts of GENCODE and Trinity are called "ENST1|ENSG1|len=10"."""
+    path = tmp_path / "table.csv"
+    path.write_text(table_text([f"{gene}|{gene}|len=10" for gene in GENES], NAMES, COUNTS, sep=sep))
+    matrix = load_matrix(inspect_data(path))
+    assert matrix.samples == NAMES
+    np.testing.assert_array_equal(matrix.values.T, COUNTS)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> None:
