@@ -149,7 +149,8 @@ async def _prepared(ctx: JobContext, attempt: Attempt[AnalysisParams], folder: R
         found_cautions = [*inspection.warnings, *plan.warnings]
         agreed = await answered(ctx, found_cautions, params.accept, is_confirmed=is_confirmed)
         by = "person" if is_confirmed else reader_of(plan) or "rule:plan"
-        said = f"{plan.kind}, design {plan.design}, contrast {plan.contrast}" if plan.contrast else plan.kind
+        compared = "; ".join(map(str, plan.contrasts))
+        said = f"{plan.kind}, design {plan.design}, contrast {compared}" if compared else plan.kind
         await ctx.decide(f"analyse: {said}", by=by, because=plan.question or "a plan was given", inputs=hashes)
     with clock.step("Write the script", upto=0.32):
         script, done = await ctx.cpu(run_parts.write_inputs, inspection, plan, folder.inputs, own_sets)
@@ -242,13 +243,14 @@ async def _finished(
             hint="The log in Details says more; run it again.",
             record=await keep(ctx, made, outcome.log, verdict),
         ) from error
+    others = f" and {len(plan.other_contrasts)} more" if plan.other_contrasts else ""
     title = data.get("accession") or data.get("title") or data.get("source") or folder.out_dir.name
     return repo.RunRow(
         id=ctx.job_id,
         job_id=ctx.job_id,
         project=ctx.project,
         kind=plan.kind,
-        title=f"{title}: {plan.contrast}" if plan.contrast else str(title),
+        title=f"{title}: {plan.contrast}{others}" if plan.contrast else str(title),
         question=plan.question,
         headline=manifest["headline"],
         accession=str(data.get("accession", "")),

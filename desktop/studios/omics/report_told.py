@@ -19,6 +19,7 @@ from desktop.core.paths import resources_dir
 from desktop.studios.omics.report_held import LONGEST, Fact, Known, Told, hold_to_results
 from desktop.studios.omics.report_numbers import Number, Struck, small
 from desktop.studios.omics.results import RunView, load_json
+from desktop.studios.omics.schema import Contrast
 from desktop.studios.omics.steps.prompt_text import LONGEST_QUESTION, in_prompt
 
 FILE = "told.json"  # in a run's folder: the model, and its sentences as it wrote them
@@ -58,8 +59,8 @@ def told_facts(view: RunView) -> dict[str, Fact]:
     count("n_tested", np.isfinite(view.padj), "padj == padj", "genes tested")
     count("n_changed", is_called, called, "genes that change")
     up, down = f"{called} and log2_fold_change > 0", f"{called} and log2_fold_change < 0"
-    count("n_up", is_called & (change > 0), up, f"genes higher in {contrast.treated or 'larger values'}", 1)
-    count("n_down", is_called & (change < 0), down, f"genes lower in {contrast.treated or 'larger values'}", -1)
+    count("n_up", is_called & (change > 0), up, f"genes {_side(contrast, up=True)}", 1)
+    count("n_down", is_called & (change < 0), down, f"genes {_side(contrast, up=False)}", -1)
     alpha = Number(f"{plan.alpha:g}", "plan.json", "json:/alpha")
     facts["alpha"] = Fact(alpha, "the threshold on the adjusted p", "threshold")
     for direction, sign in (("up", 1), ("down", -1)):
@@ -75,6 +76,20 @@ def told_facts(view: RunView) -> dict[str, Fact]:
         says = f"share of the variance that principal component {k + 1} holds"
         facts[f"pc{k + 1}"] = Fact(shown, says, "share", f"PC{k + 1}")
     return facts
+
+
+def _side(contrast: Contrast, *, up: bool) -> str:
+    """What a change of that sign means."""
+    inside = "".join(f" in {name} {level}" for name, level in contrast.within.items())
+    if contrast.is_slope:
+        return f"that {'rise' if up else 'fall'} with {contrast.factor}{inside}"
+    if contrast.is_interaction:
+        outer = contrast.factors[0]
+        treated, control = contrast.compared[outer]
+        return (
+            f"whose effect of {contrast.factors[1]} is {'larger' if up else 'smaller'} in {treated} than in {control}"
+        )
+    return f"{'higher' if up else 'lower'} in {contrast.treated}{inside}"
 
 
 def words_of(view: RunView) -> Words | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from desktop.studios.omics.errors import DamagedRunError
+from desktop.studios.omics.errors import DamagedRunError, UnknownRunError
 from desktop.studios.omics.schema import Contrast, Plan, SampleTable
 from desktop.studios.omics.script_inputs import load_samples
 from desktop.studios.omics.steps.contrasts import folder_of
@@ -103,7 +103,7 @@ class RunView:
 def load_run(out_dir: Path, number: int = 0) -> RunView:
     """Read a run's folder, with the results of the contrast of that number, 0 for the first.
 
-    raises   DamagedRunError naming the file that is missing or wrong
+    raises   DamagedRunError naming the file that is missing or wrong; UnknownRunError when it has no such contrast
     """
     out_dir = out_dir.expanduser()
     if not out_dir.is_dir():
@@ -114,7 +114,11 @@ def load_run(out_dir: Path, number: int = 0) -> RunView:
     except ValidationError as error:
         raise damaged(out_dir / "plan.json", f"{error.error_count()} of its entries are not a plan's") from error
     if not 0 <= number < max(1, len(plan.contrasts)):
-        raise damaged(out_dir / "plan.json", f"it has no contrast {number + 1}")
+        n_contrasts = max(1, len(plan.contrasts))
+        raise UnknownRunError(
+            f"This run has no contrast {number + 1}.",
+            hint=f"It has {n_contrasts}: RUN#1{f' to RUN#{n_contrasts}' if n_contrasts > 1 else ''}.",
+        )
     own = out_dir / folder_of(plan.contrasts[number], number) if number else out_dir
     if number:
         summary = {**summary, **load_json(own / "summary.json")}

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from desktop.core.files import write_atomic
 from desktop.core.jobs import JobRecord, JobState
+from desktop.studios.omics.schema import Contrast
 from desktop.ui.itemmodels.names import data_title, home_words
 
 Kind = Literal["Dataset", "Run"]
@@ -159,11 +162,14 @@ def read_details(folder: Path) -> Details:
     with contextlib.suppress(OSError), (folder / "report.md").open(encoding="utf-8", errors="replace") as file:
         report = file.read(PREVIEW_CHARS)
     plan, manifest = _load(folder / "plan.json"), _load(folder / "manifest.json")
+    contrasts = [plan.get("contrast"), *_list(plan.get("other_contrasts"))]
     parameters = {
         "Question": plan.get("question"),
         "Analysis": str(plan.get("kind") or "").replace("_", " "),
         "Design": plan.get("design"),
-        "Contrast": _contrast(plan.get("contrast")),
+        "Contrast": "; ".join(
+            filter(None, map(_contrast, [plan.get("contrast"), *_list(plan.get("other_contrasts"))]))
+        ),
         "Significance": plan.get("alpha"),
         "Minimum change": plan.get("lfc_threshold"),
     }
@@ -182,9 +188,15 @@ def read_details(folder: Path) -> Details:
 
 
 def _contrast(value: object) -> str:
-    if not isinstance(value, dict) or not {"factor", "treated", "control"} <= value.keys():
+    """A contrast in words; "" for what is none."""
+    try:
+        return str(Contrast.model_validate(value))
+    except ValidationError:
         return ""
-    return f"{value['factor']}: {value['treated']} vs {value['control']}"
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _load(path: Path) -> dict[str, Any]:

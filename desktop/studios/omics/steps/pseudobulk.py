@@ -428,7 +428,7 @@ def check_cells(plan: Plan, samples: SampleTable) -> None:
     if name is None:
         return
     kept = plan.keep.get(name, list(samples.levels(name)))
-    is_compared = plan.contrast is not None and name in plan.contrast.factor.split(":")
+    is_compared = bool(plan.contrasts) and all(name in (*one.factors, *one.within) for one in plan.contrasts)
     if len(kept) == 1 or (is_compared and ALL_CELLS not in kept):
         return
     raise MixedCellsError(

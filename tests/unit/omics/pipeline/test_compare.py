@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from desktop.studios.omics.compare_report import RunsDoNotMatchError, write_comparison
-from desktop.studios.omics.errors import DamagedRunError
+from desktop.studios.omics.errors import UnknownRunError
 from desktop.studios.omics.results import load_run
 from desktop.studios.omics.results_enrichment import OVERLAP_NUMBERS, RANKED_NUMBERS
 from desktop.studios.omics.run_folder import open_run_folder
@@ -190,5 +190,5 @@ def test_contrasts_of_one_run_are_compared(tmp_path: Path) -> None:
     assert result.n_common_genes > 100
     assert result.lfc_pearson < 0.999, "two comparisons, not one twice"
     assert "arm: b vs ctrl" in (tmp_path / "out" / "report.html").read_text()
-    with pytest.raises(DamagedRunError, match="no contrast 3"):
+    with pytest.raises(UnknownRunError, match="no contrast 3"):
         compare_into(run, run, open_run_folder(tmp_path / "more", "0123456789ac", tmp_path / "scratch"), (1, 3))

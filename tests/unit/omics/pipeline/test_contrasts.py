@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from desktop.studios.omics.errors import DamagedRunError
+from desktop.studios.omics.errors import UnknownRunError
 from desktop.studios.omics.results import RunView, load_run
 from desktop.studios.omics.schema import Contrast, Plan, SampleTable, join_levels, split_levels
 from tests.stand_ins.finished_run import finished_run
@@ -101,7 +101,7 @@ def test_the_script_run_by_hand_gives_the_same_bytes(run: Path, tmp_path: Path) 
 
 
 def test_a_contrast_that_is_not_there_is_said(run: Path) -> None:
-    with pytest.raises(DamagedRunError, match="no contrast 4"):
+    with pytest.raises(UnknownRunError, match="no contrast 4"):
         load_run(run, 3)
 
 
