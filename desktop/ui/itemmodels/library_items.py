@@ -167,9 +167,7 @@ def read_details(folder: Path) -> Details:
         "Question": plan.get("question"),
         "Analysis": str(plan.get("kind") or "").replace("_", " "),
         "Design": plan.get("design"),
-        "Contrast": "; ".join(
-            filter(None, map(_contrast, [plan.get("contrast"), *_list(plan.get("other_contrasts"))]))
-        ),
+        "Contrast": "; ".join(filter(None, map(_contrast, contrasts))),
         "Significance": plan.get("alpha"),
         "Minimum change": plan.get("lfc_threshold"),
     }
