@@ -158,6 +158,12 @@ def methods(plan: Plan, summary: dict[str, Any], samples: SampleTable) -> str:
         f"; principal components use the {plan.n_top_genes} most variable genes, centred and not scaled. "
         "Clustering is by average linkage on Euclidean distance."
     )
+    if plan.lengths:
+        text = text.replace(
+            "were normalised with median-of-ratios size factors (Anders and Huber 2010)",
+            "were normalised by the average transcript length of each gene in each sample (Soneson et al. 2015) and "
+            "median-of-ratios size factors (Anders and Huber 2010)",
+        )
     if plan.collapse:
         text = f"Reads of technical replicates were added up by {plan.collapse}. {text}"
     if plan.keep:

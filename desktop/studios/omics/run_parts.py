@@ -43,7 +43,15 @@ from desktop.studios.omics.schema import (
     RunIsolation,
     SampleTable,
 )
-from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, write_counts, write_samples
+from desktop.studios.omics.script_inputs import (
+    COUNTS,
+    LENGTHS,
+    SAMPLES,
+    VALUES,
+    write_counts,
+    write_lengths,
+    write_samples,
+)
 
 if TYPE_CHECKING:
     from desktop.studios.omics.sources.dataset import ExpressionMatrix
@@ -104,7 +112,7 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
     else:
         given = {name: getattr(params, name) for name in _OVERRIDES}
         plan = params.plan.model_copy(update={name: value for name, value in given.items() if value is not None})
-    plan = _for_values(plan, inspection)
+    plan = _for_values(plan, inspection, is_new=params.plan is None)
     if params.plan is None and params.design is None:
         from desktop.studios.omics.steps.blocks import with_incomplete_pairs
 
@@ -114,9 +122,14 @@ def plan_for(params: AnalysisParams, inspection: Inspection) -> Plan:
     return plan.model_copy(update={"warnings": [*plan.warnings, *(c for c in found if (c.code, c.text) not in known)]})
 
 
-def _for_values(plan: Plan, inspection: Inspection) -> Plan:
+def _for_values(plan: Plan, inspection: Inspection, *, is_new: bool) -> Plan:
     """The plan with the model that its values need, and why; a note where raw counts would be better."""
     values, reasons, cautions = inspection.value_type, list(plan.reasons), list(plan.warnings)
+    plan = plan.model_copy(update={"lengths": plan.lengths and inspection.has_lengths})
+    if is_new and inspection.has_lengths:
+        text = "The files give each gene's average length in each sample: differences are allowed for, as in tximport."
+        reasons.append(Reason(about="lengths", text=text, by="rule:lengths"))
+        plan = plan.model_copy(update={"lengths": True})
     if plan.kind == "differential_expression" and values in _MODELS:
         reasons = [r for r in reasons if r.about != "model"]
         reasons.append(Reason(about="model", text=_MODELS[values], by="rule:value_type"))
@@ -256,6 +269,9 @@ def write_inputs(inspection: Inspection, plan: Plan, folder: Path, own_sets: Pat
             nearly_empty=_nearly_empty(used, names),
         )
     write_counts(folder, counts, matrix.gene_ids, matrix.gene_symbols, matrix.samples)
+    plan = plan.model_copy(update={"lengths": plan.lengths and matrix.lengths is not None})
+    if plan.lengths:
+        write_lengths(folder, matrix.lengths, matrix.gene_ids, matrix.samples)
     totals = used.sum(axis=0)
     if totals.max() < plan.min_total_count:
         raise NoGenesLeftError(
@@ -320,7 +336,7 @@ def copy_stored(run_dir: Path, folder: Path) -> tuple[bytes, Plan]:
         shutil.copyfile(run_dir / SAMPLES, folder / SAMPLES)
         values = VALUES if (run_dir / VALUES).exists() else COUNTS
         shutil.copyfile(run_dir / values, folder / values)
-        for name in (GENE_MAP, GENE_SETS):
+        for name in (LENGTHS, GENE_MAP, GENE_SETS):
             if (run_dir / name).is_file():
                 shutil.copyfile(run_dir / name, folder / name)
         return (run_dir / "analysis.py").read_bytes(), Plan.model_validate(load_json(run_dir / "plan.json"))

@@ -234,6 +234,7 @@ class Inspection(_Schema):
     why: str = ""
     value_type: ValueType = "unknown"
     id_type: IdType = "unknown"
+    has_lengths: bool = False  # the files give each gene's average length in each sample
     n_genes: int = 0
     samples: SampleTable = SampleTable(samples=[])
     proposal: DesignProposal = DesignProposal()
@@ -265,6 +266,7 @@ class Plan(_Schema):
     weigh_samples: bool = False  # samples that fit poorly count for less (values on a log scale only)
     gene_sets: list[OwnGeneSets] = Field(default_factory=list)  # tested beside the bundled ones, where those fit
     collapse: str = Field("", exclude_if=operator.not_)  # a factor naming the samples whose runs' reads are added up
+    lengths: bool = Field(False, exclude_if=operator.not_)  # allow for lengths of genes that differ between samples
     keep: dict[str, list[str]] = Field(default_factory=dict)  # factor → levels kept; empty keeps every sample
     n_top_genes: int = Field(500, ge=2)  # PCA: most variable genes
     n_heatmap_genes: int = Field(50, ge=2)

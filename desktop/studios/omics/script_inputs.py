@@ -13,7 +13,7 @@ from typing import Any
 
 from desktop.studios.omics.schema import SampleTable
 
-COUNTS, VALUES, SAMPLES = "counts.csv.gz", "values.csv.gz", "samples.csv"
+COUNTS, VALUES, SAMPLES, LENGTHS = "counts.csv.gz", "values.csv.gz", "samples.csv", "lengths.csv.gz"
 
 
 def write_counts(
@@ -31,6 +31,21 @@ def write_counts(
     table.to_csv(
         folder / (COUNTS if values.dtype.kind in "iu" else VALUES),
         index=False,
+        lineterminator="\n",
+        compression={"method": "gzip", "mtime": 0, "compresslevel": 6},
+    )
+
+
+def write_lengths(folder: Path, lengths: Any, gene_ids: Sequence[str], samples: Sequence[str]) -> None:
+    """Write `lengths.csv.gz`: gene_id, then the length in bases of each gene in each sample. lengths (S, G)."""
+    import pandas as pd
+
+    table = pd.DataFrame(lengths.T, columns=list(samples))
+    table.insert(0, "gene_id", list(gene_ids))
+    table.to_csv(
+        folder / LENGTHS,
+        index=False,
+        float_format="%.10g",
         lineterminator="\n",
         compression={"method": "gzip", "mtime": 0, "compresslevel": 6},
     )

@@ -26,10 +26,18 @@ from desktop.studios.omics.results import load_json, load_results_table
 from desktop.studios.omics.run_folder import RunFolder, file_hashes, write_json
 from desktop.studios.omics.run_parts import RunFacts, write_inputs
 from desktop.studios.omics.schema import Caution, Inspection, Plan, Summary
-from desktop.studios.omics.script_inputs import COUNTS, SAMPLES, VALUES, load_samples, write_counts, write_samples
+from desktop.studios.omics.script_inputs import (
+    COUNTS,
+    LENGTHS,
+    SAMPLES,
+    VALUES,
+    load_samples,
+    write_counts,
+    write_samples,
+)
 
 OURS = ("analysis.py", "manifest.json", "plan.json", "report.html", "report.md", "run.log")
-INPUTS = (COUNTS, VALUES, SAMPLES, GENE_MAP, GENE_SETS)
+INPUTS = (COUNTS, VALUES, SAMPLES, LENGTHS, GENE_MAP, GENE_SETS)
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 FIGURES = (".png", ".svg", ".jpg", ".jpeg", ".pdf")
 

@@ -70,6 +70,8 @@ class PlanEditor(QWidget):
         self.keep.setAccessibleName("Samples kept")
         self.collapse = combo("Column that names the sample of each run")
         self.collapse.setToolTip("Reads of columns with the same value are added up: runs of one sample")
+        self.lengths = QCheckBox("allow for lengths of genes that differ between samples")
+        self.lengths.setToolTip("As tximport: for whole transcripts, not for kits that read one end of each")
         self.gene_sets = GeneSetsButton()
         self.block = combo("Samples correlated within")
         self.block.setToolTip("Samples of one level count as correlated: for pairs of which some lack a partner")
@@ -98,6 +100,7 @@ class PlanEditor(QWidget):
         self._add("Genes", ("min_total_count", "genes"), genes)
         self._add("Samples", ("subset", "keep"), self.keep)
         self._runs = self._add("Runs", ("collapse",), line(QLabel("added up by"), self.collapse))
+        self._lengths = self._add("Lengths", ("lengths",), self.lengths)
         self._add("Gene sets", ("gene_sets",), self.gene_sets)
         self._variance = self._add(
             "Variance",
@@ -137,6 +140,8 @@ class PlanEditor(QWidget):
             box.addItems(["", *names])
             box.setCurrentIndex(box.findText(chosen, Qt.MatchFlag.MatchExactly))
         are_reads = plan.values in ("counts", "expected_counts")
+        self.lengths.setChecked(plan.lengths)
+        self._form.setRowVisible(self._lengths, any(reason.about == "lengths" for reason in plan.reasons))
         self._form.setRowVisible(self._runs, are_reads and self.collapse.count() > 1)
         self.robust.setChecked(plan.robust)
         self.weigh.setChecked(plan.weigh_samples)
@@ -185,6 +190,7 @@ class PlanEditor(QWidget):
         self.collapse.currentIndexChanged.connect(
             lambda _at: self._edit(("collapse",), collapse=self.collapse.currentText())
         )
+        self.lengths.toggled.connect(lambda on: self._edit(("lengths",), lengths=on))
         self.weigh.toggled.connect(lambda on: self._edit(("weigh_samples",), weigh_samples=on))
         self.robust.toggled.connect(lambda on: self._edit(("robust",), robust=on))
         self.n_top.valueChanged.connect(lambda value: self._edit((), n_top_genes=value))

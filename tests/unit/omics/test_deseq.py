@@ -17,6 +17,7 @@ from desktop.studios.omics.steps.deseq import (
     NoCommonGenes,
     adjust_pvalues,
     fit_counts,
+    length_factors,
     likelihood_ratio_test,
     shrink_lfc,
     size_factors,
@@ -291,6 +292,22 @@ def test_sample_and_gene_factors_equal_size_factors_where_constant() -> None:
     np.testing.assert_allclose(each.beta, fit_counts(counts, design).beta, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="of the shape of the counts"):
         fit_counts(counts, design, factors={"normalisation": np.ones((6, 3))})
+
+
+def test_factors_of_average_lengths_are_those_of_r() -> None:
+    """DESeq2 1.38.3, normalizationFactors of an object with avgTxLength; a gene with a 0 is not used for the depth."""
+    counts = np.array([[10, 20, 35], [100, 90, 250], [7, 0, 12], [300, 410, 280], [55, 80, 60]]).T
+    lengths = np.array(
+        [[900, 1100, 950], [2000, 1500, 3000], [500, 500, 700], [1200, 1200, 1300], [800, 1600, 820]], dtype=float
+    ).T
+    expected = [
+        [0.793479526446, 1.053484584047, 1.196288945835],
+        [0.830542718717, 0.676652237444, 1.779395560210],
+        [0.772153191370, 0.838775534463, 1.544012367967],
+        [0.841057033872, 0.913624486675, 1.301388072118],
+        [0.679978000821, 1.477294706378, 0.995492508409],
+    ]
+    np.testing.assert_allclose(length_factors(counts, lengths).T, expected, rtol=1e-11)
 
 
 @given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=40))

@@ -66,6 +66,7 @@ def make_inspection(
         why=chosen.why,
         value_type=table.value_type,
         id_type=table.id_type,
+        has_lengths=table.lengths is not None,
         n_genes=len(table.gene_ids),
         samples=samples,
         proposal=proposal.model_copy(update={"reasons": [*reasons, *proposal.reasons]}),

@@ -31,6 +31,7 @@ class ExpressionMatrix:
 
     values        (S, G) int64 counts, or float64; samples in the order of `samples`
     gene_symbols  "" where not known
+    lengths       (S, G) average transcript length of each gene in each sample, in bases, where the files give it
     """
 
     values: NDArray[Any]
@@ -38,6 +39,7 @@ class ExpressionMatrix:
     gene_ids: list[str]
     gene_symbols: list[str]
     value_type: ValueType
+    lengths: NDArray[np.float64] | None = None
 
 
 def inspect_data(data: Path, samples: Path | None = None) -> Inspection:
@@ -75,7 +77,10 @@ def load_matrix(inspection: Inspection) -> ExpressionMatrix:
         beside = [Path(file.path) for file in inspection.files if file.role in ("annotation", "family_soft")]
         symbols = symbols_for(table.gene_ids, beside) or symbols
     names = list(inspection.samples.samples)
-    return ExpressionMatrix(np.ascontiguousarray(values), names, table.gene_ids, symbols, table.value_type)
+    lengths = None
+    if table.lengths is not None:
+        lengths = table.lengths[:, [place[name] for name in inspection.samples.samples]].T
+    return ExpressionMatrix(np.ascontiguousarray(values), names, table.gene_ids, symbols, table.value_type, lengths)
 
 
 def _refuse_sheet(path: Path, table: ExpressionTable) -> None:

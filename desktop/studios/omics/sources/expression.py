@@ -71,7 +71,7 @@ class ExpressionTable:
     id_type: IdType
     why: str
     cautions: list[Caution] = field(default_factory=list)
-    lengths: NDArray[np.float64] | None = None  # (G,) transcript length in bases where the table gives it
+    lengths: NDArray[np.float64] | None = None  # (G, S) average length of the transcripts, bases
     pools: Pools | None = None
 
 
@@ -139,17 +139,7 @@ def to_expression(table: Table) -> ExpressionTable:
             hint="Give every column its own name.",
             columns=list(repeated),
         )
-    lengths = next(
-        (
-            table.frame[c].to_numpy(dtype=float)[rows]
-            for c in range(len(table.heading))
-            if fold(table.heading[c]) == "length" and table.is_numeric(c)
-        ),
-        None,
-    )
-    return ExpressionTable(
-        values, ids, symbols, readable_names(written), written, kind, id_type, why, cautions, lengths
-    )
+    return ExpressionTable(values, ids, symbols, readable_names(written), written, kind, id_type, why, cautions)
 
 
 def _are_spots(ids: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -18,6 +18,7 @@ from desktop.studios.omics.schema import Caution
 from desktop.studios.omics.sources import text as texts
 from desktop.studios.omics.sources.expression import ExpressionTable, readable_names
 from desktop.studios.omics.sources.tables import Table, read_table
+from desktop.studios.omics.sources.transcripts import filled_lengths, genes_of_transcripts, transcript_map
 from desktop.studios.omics.steps.gene_ids import duplicated, id_type_of
 from desktop.studios.omics.steps.value_type import value_type
 from desktop.studios.omics.steps.vocabulary import fold, vocabulary
@@ -28,13 +29,18 @@ _MAX_FILES = 3000
 
 @dataclass(frozen=True)
 class SampleFile:
-    """One sample's values. `options` are further columns of the same file (STAR's strands), same length."""
+    """One sample's values. `options` are further columns of the same file (STAR's strands), same length.
+
+    lengths, weights   effective length in bases and abundance of each row, where the program gives them
+    """
 
     name: str
     kind: str
     ids: list[str]
     values: NDArray[np.float64]
     options: tuple[NDArray[np.float64], ...] = ()
+    lengths: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 def read_sample_file(name: str, data: bytes) -> SampleFile | None:
@@ -76,7 +82,14 @@ def _recognise(name: str, table: Table) -> SampleFile | None:
     for kind, wanted, needed in by_kind:
         value = next((at for at, heading in enumerate(headings) if heading in wanted), None)
         if value is not None and table.is_numeric(value) and any(heading in needed for heading in headings):
-            return SampleFile(name, kind, ids, table.frame[value].to_numpy(dtype=float))
+            lengths, weights = (
+                next((table.frame[at].to_numpy(dtype=float) for at, heading in enumerate(headings) if heading in which
+                      and table.is_numeric(at)), None)
+                for which in (("effectivelength", "effective length", "eff length"), ("tpm",))
+            )  # fmt: skip
+            return SampleFile(
+                name, kind, ids, table.frame[value].to_numpy(dtype=float), lengths=lengths, weights=weights
+            )
     if any("featurecounts" in comment.lower() for comment in table.comments) or headings[:6] == [
         "geneid",
         "chr",
@@ -123,6 +136,7 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
     """
     found: list[SampleFile] = []
     passed: list[str] = []
+    genes_of: dict[str, str] = {}
     for number, (name, data) in enumerate(files):
         if number >= _MAX_FILES:
             passed.append("and more")
@@ -133,7 +147,10 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
             passed.append(f"{name} ({error})")
             continue
         if sample is None:
-            passed.append(name)
+            told = transcript_map(name, data) if _may_be_text(data[:2000]) or data[:2] == b"\x1f\x8b" else {}
+            genes_of |= told
+            if not told:
+                passed.append(name)
         else:
             found.append(sample)
     if len(found) < 2:
@@ -160,7 +177,7 @@ def combine(files: Iterable[tuple[str, bytes]], *, source: str) -> ExpressionTab
         )
     if found[0].kind == "STAR":
         found = _strand(found, cautions)
-    return _stack(found, source, cautions)
+    return _stack(found, source, cautions, genes_of)
 
 
 def _of_one_kind(found: list[SampleFile]) -> tuple[list[SampleFile], list[SampleFile]]:
@@ -231,46 +248,17 @@ def _strand(found: list[SampleFile], cautions: list[Caution]) -> list[SampleFile
     return [SampleFile(s.name, s.kind, s.ids, (s.values, *s.options)[pick]) for s in found]
 
 
-def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) -> ExpressionTable:
+def _stack(
+    found: Sequence[SampleFile], source: str, cautions: list[Caution], genes_of: dict[str, str]
+) -> ExpressionTable:
     names = sample_names([sample.name for sample in found])
-    first = found[0].ids
-    if all(sample.ids == first for sample in found):
-        ids, values = first, np.column_stack([sample.values for sample in found])
-    else:
-        for sample in found:
-            twice = duplicated(sample.ids)
-            if twice:
-                raise DuplicateIdError(
-                    f"{sample.name} has {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.",
-                    hint="Each gene needs one row a file.",
-                    file=sample.name,
-                )
+    if any(sample.ids != found[0].ids for sample in found):
+        _refuse_twice(found)
         found = _of_one_release(found, cautions)
-        frame = pd.concat([pd.Series(sample.values, index=sample.ids) for sample in found], axis=1)
-        missing = int(frame.isna().any(axis=1).sum())
-        if _are_of_other_genes(frame):
-            cautions.append(
-                Caution(
-                    code="omics.genes_differ",
-                    text=f"The files of {source} do not hold the same genes: {missing} of {len(frame)} are "
-                    f"missing from some. "
-                    "They may come from different annotations.",
-                    blocks=True,
-                )
-            )
-        elif missing:
-            cautions.append(
-                Caution(
-                    code="omics.zero_filled",
-                    text=f"{missing} gene(s) are not in every file of {source}; where missing they count 0.",
-                )
-            )
-        order = {
-            identifier: at for at, identifier in enumerate(dict.fromkeys(i for sample in found for i in sample.ids))
-        }
-        frame = frame.fillna(0.0)
-        frame = frame.loc[sorted(frame.index, key=order.__getitem__)]
-        ids, values = [str(identifier) for identifier in frame.index], frame.to_numpy()
+    ids, values = _side_by_side(found, [sample.values for sample in found])
+    if any(sample.ids != ids for sample in found):
+        _say_missing(found, ids, source, cautions)
+    values = np.nan_to_num(values)
     words = vocabulary()
     genes = np.array([not (i[:2] in ("__", "N_") or words.has("tally_rows", i) or not i) for i in ids])
     if not genes.all():
@@ -283,10 +271,15 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
                 ),
             )
         )
+    lengths = weights = None
+    if all(sample.lengths is not None for sample in found):
+        lengths = _side_by_side(found, [sample.lengths for sample in found if sample.lengths is not None])[1][genes]
+        if all(sample.weights is not None for sample in found):
+            weights = _side_by_side(found, [sample.weights for sample in found if sample.weights is not None])[1][genes]
     ids = [identifier for identifier, keep in zip(ids, genes, strict=True) if keep]
     values = values[genes]
     verdict = value_type(values)
-    ids, values = _genes_of_transcripts(ids, values, cautions)
+    ids, values, lengths = genes_of_transcripts(ids, values, lengths, weights, genes_of, cautions)
     if duplicated(ids):
         twice = duplicated(ids)
         raise DuplicateIdError(
@@ -299,9 +292,50 @@ def _stack(found: Sequence[SampleFile], source: str, cautions: list[Caution]) ->
         kind = "expected_counts"
     out = values.astype(np.int64) if kind == "counts" else values
     why = f"{len(found)} files of {found[0].kind} counts, one a sample. {verdict.why}"
+    columns = [sample.name for sample in found]
+    known = None if lengths is None else filled_lengths(lengths)
     return ExpressionTable(
-        out, ids, [""] * len(ids), names, [sample.name for sample in found], kind, id_type_of(ids), why, cautions
+        out, ids, [""] * len(ids), names, columns, kind, id_type_of(ids), why, cautions, lengths=known
     )
+
+
+def _side_by_side(
+    found: Sequence[SampleFile], columns: Sequence[NDArray[np.float64]]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Identifiers in the order they first come, and (G, S) one column a file; NaN where a file leaves a gene out."""
+    first = found[0].ids
+    if all(sample.ids == first for sample in found):
+        return first, np.column_stack(columns)
+    order = list(dict.fromkeys(identifier for sample in found for identifier in sample.ids))
+    series = [pd.Series(column, index=sample.ids) for sample, column in zip(found, columns, strict=True)]
+    frame = pd.concat(series, axis=1).reindex(order)
+    return order, frame.to_numpy()
+
+
+def _refuse_twice(found: Sequence[SampleFile]) -> None:
+    for sample in found:
+        twice = duplicated(sample.ids)
+        if twice:
+            raise DuplicateIdError(
+                f"{sample.name} has {len(twice)} gene(s) more than once: {', '.join(list(twice)[:5])}.",
+                hint="Each gene needs one row a file.",
+                file=sample.name,
+            )
+
+
+def _say_missing(found: Sequence[SampleFile], ids: list[str], source: str, cautions: list[Caution]) -> None:
+    """Say that some files leave genes out; ask where they rather hold other genes."""
+    frame = pd.DataFrame(_side_by_side(found, [sample.values for sample in found])[1], index=ids)
+    missing = int(frame.isna().any(axis=1).sum())
+    if _are_of_other_genes(frame):
+        text = (
+            f"The files of {source} do not hold the same genes: {missing} of {len(frame)} are missing from some. "
+            "They may come from different annotations."
+        )
+        cautions.append(Caution(code="omics.genes_differ", text=text, blocks=True))
+    elif missing:
+        text = f"{missing} gene(s) are not in every file of {source}; where missing they count 0."
+        cautions.append(Caution(code="omics.zero_filled", text=text))
 
 
 def _are_of_other_genes(frame: pd.DataFrame) -> bool:
@@ -326,32 +360,7 @@ def _of_one_release(found: Sequence[SampleFile], cautions: list[Caution]) -> Seq
         return found
     text = "The files give Ensembl genes in different versions; they were joined without the number after the dot."
     cautions.append(Caution(code="omics.versions_differ", text=text))
-    return [
-        SampleFile(sample.name, sample.kind, ids, sample.values, sample.options)
-        for sample, ids in zip(found, bare, strict=True)
-    ]
-
-
-def _genes_of_transcripts(
-    ids: list[str], values: NDArray[np.float64], cautions: list[Caution]
-) -> tuple[list[str], NDArray[np.float64]]:
-    """Sum transcripts to genes where each identifier carries its gene ("ENST…|ENSG…|…"); else say what they are."""
-    head = ids[:500]
-    if sum(bool(re.match(r"ENS\w*T\d{11}", identifier)) for identifier in head) < 0.9 * max(1, len(head)):
-        return ids, values
-    genes = [re.search(r"\|(ENS\w*G\d{11}(?:\.\d+)?)", identifier) for identifier in ids]
-    if all(genes):
-        frame = pd.DataFrame(values).groupby([match.group(1) for match in genes if match], sort=False).sum()
-        cautions.append(
-            Caution(code="omics.summed_to_genes", text=f"{len(ids)} transcripts were added up to {len(frame)} genes.")
-        )
-        return [str(gene) for gene in frame.index], frame.to_numpy()
-    cautions.append(
-        Caution(
-            code="omics.transcripts", text="The rows are transcripts, not genes: what is tested is each transcript."
-        )
-    )
-    return ids, values
+    return [replace(sample, ids=ids) for sample, ids in zip(found, bare, strict=True)]
 
 
 def sample_names(names: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from desktop.studios.omics.steps.deseq import (
     DeseqFit,
     fit_counts,
+    length_factors,
     likelihood_ratio_test,
     shrink_lfc,
     size_factors,
@@ -30,9 +31,24 @@ SHOWN_FILE = "normalised_counts.csv.gz"
 SPREAD_FILE = "dispersions.csv"
 
 
-def prepare(values: Matrix, kind: str) -> Scaled:
-    """Median-of-ratios size factors, and the variance-stabilising transformation blind to the groups. (S, G)."""
+def prepare(values: Matrix, kind: str, lengths: Matrix | None) -> Scaled:
+    """Median-of-ratios size factors, and the variance-stabilising transformation blind to the groups. (S, G).
+
+    lengths   (S, G) average transcript length of each gene in each sample, or None
+    """
     counts = values.astype(np.int64)
+    if lengths is not None:
+        normalisation = length_factors(counts, lengths)
+        return Scaled(
+            shown=counts / normalisation,
+            transformed=vst(counts, factors={"normalisation": normalisation}),
+            size_factors=np.exp(np.log(normalisation).mean(axis=1)),
+            shown_as="normalised counts",
+            transformed_as="VST",
+            is_log=False,
+            notes=("Differences of the genes' lengths between samples are allowed for, as in tximport.",),
+            normalisation=normalisation,
+        )
     factors = size_factors(counts)
     return Scaled(
         shown=counts / factors[:, None],
@@ -57,10 +73,20 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
 
 
 def fit_model(
-    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool, weigh: bool
+    values: Matrix,
+    scaled: Scaled,
+    genes: NDArray[np.bool_],
+    design: pd.DataFrame,
+    blocks: pd.Series | None,
+    *,
+    robust: bool,
+    weigh: bool,
 ) -> DeseqFit:
-    """The negative binomial model of every gene. values (S, G) counts; the rest is for log2 values."""
-    return fit_counts(values.astype(np.int64), design, factors={"size_factors": scaled.size_factors})
+    """The negative binomial model of the `genes` (G,). values (S, G) counts; the rest is for log2 values."""
+    factors = {"size_factors": scaled.size_factors}
+    if scaled.normalisation is not None:
+        factors = {"normalisation": scaled.normalisation[:, genes]}
+    return fit_counts(values[:, genes].astype(np.int64), design, factors=factors)
 
 
 def compare_genes(

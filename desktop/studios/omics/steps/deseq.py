@@ -127,18 +127,21 @@ class DeseqFit:
 # ---- size factors ---------------------------------------------------------------------------------------------------
 
 
-def size_factors(counts: NDArray[Any], *, kind: Literal["ratio", "poscounts"] = "ratio") -> Floats:
+def size_factors(
+    counts: NDArray[Any], *, kind: Literal["ratio", "poscounts"] = "ratio", lengths: Floats | None = None
+) -> Floats:
     """Median-of-ratios size factors.
 
     counts   (S, G) integers >= 0, raw reads, samples in rows
     kind     "poscounts" also uses genes with zeros (geometric mean over the positive counts only)
+    lengths  (S, G) > 0: reads are divided by them first, for genes whose length differs between samples
     returns  (S,) float64 > 0, unitless; with "ratio" their geometric mean is not forced to 1
     raises   NoCommonGenes if no gene is non-zero in every sample (ratio), or a sample has no reads
     source   Anders & Huber 2010, eq. 5
     """
     counts = _checked_counts(counts)
     with np.errstate(divide="ignore"):
-        logs = np.log(counts)
+        logs = np.log(counts) if lengths is None else np.log(counts) - np.log(lengths)
     if kind == "poscounts":
         log_mean = np.where(counts > 0, logs, 0.0).mean(axis=0)
         log_mean[(counts == 0).all(axis=0)] = -np.inf
@@ -160,6 +163,17 @@ def size_factors(counts: NDArray[Any], *, kind: Literal["ratio", "poscounts"] = 
     if kind == "poscounts":
         factors /= math.exp(np.log(factors).mean())
     return factors
+
+
+def length_factors(counts: NDArray[Any], lengths: Floats) -> Floats:
+    """Normalisation factors of genes whose average transcript length differs between samples, depth included.
+
+    counts, lengths   (S, G) reads; bases, > 0
+    returns           (S, G), the geometric mean of each gene 1: for `factors={"normalisation": …}`
+    source            Soneson, Love & Robinson 2015; DESeq2's estimateNormFactors for tximport's average lengths
+    """
+    factors = lengths * size_factors(counts, lengths=lengths)[:, None]
+    return np.asarray(factors / np.exp(np.log(factors).mean(axis=0)))
 
 
 def _checked_counts(counts: NDArray[Any]) -> NDArray[np.int64]:

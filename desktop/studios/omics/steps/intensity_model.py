@@ -37,11 +37,12 @@ def is_linear(values: Matrix) -> bool:
     return bool(high > 100 or (top - low > 50 and quarter > 0))
 
 
-def prepare(values: Matrix, kind: str) -> Scaled:
+def prepare(values: Matrix, kind: str, lengths: Matrix | None) -> Scaled:
     """Values on the log2 scale; a missing value stays missing where genes are tested. (S, G).
 
     kind   "log_intensity" or "linear_intensity": log2 where `is_linear`, values of 0 and below become missing;
            "tpm" or "fpkm": log2(x + 1)
+    lengths is for reads
     """
     if kind in ("tpm", "fpkm"):
         shown, note = (
@@ -79,9 +80,18 @@ def is_testable(values: Matrix, min_total_count: int) -> NDArray[np.bool_]:
 
 
 def fit_model(
-    values: Matrix, scaled: Scaled, design: pd.DataFrame, blocks: pd.Series | None, *, robust: bool, weigh: bool
+    values: Matrix,
+    scaled: Scaled,
+    genes: NDArray[np.bool_],
+    design: pd.DataFrame,
+    blocks: pd.Series | None,
+    *,
+    robust: bool,
+    weigh: bool,
 ) -> ModeratedFit:
     """A linear model of every gene, its variance moderated; the prior follows the mean where the data ask for it.
+
+    genes    (G,) those to be tested: all of them, on a log scale
 
     blocks   the block of each sample where those of one block are correlated, None for independent ones
     weigh    let samples that fit poorly count for less

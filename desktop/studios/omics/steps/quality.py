@@ -25,6 +25,7 @@ class Scaled:
     shown          (S, G) what base_mean and the figures of single genes show; NaN where missing
     transformed    (S, G) on a log-like scale with even variance, nothing missing
     size_factors   (S,) unitless; NaN where the values are not counts
+    normalisation  (S, G) in their place, where the lengths of genes differ between samples
     is_log         `shown` is on the log2 scale
     """
 
@@ -35,6 +36,7 @@ class Scaled:
     transformed_as: str
     is_log: bool
     notes: tuple[str, ...]
+    normalisation: Matrix | None = None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ ALPHA: float = 0.05  # adjusted p value below which a gene counts as changed
 LFC_THRESHOLD: float = 0.0  # tested: is |log2 fold change| greater than this?
 MIN_TOTAL_COUNT: int = 0  # genes with fewer reads over all samples are not tested
 COLLAPSE: str = ""  # a factor: columns of one level are runs of one sample, and their reads are added up
+LENGTHS: bool = False  # lengths.csv.gz has each gene's length in each column: differences are allowed for
 KEEP: dict[str, list[str]] = {}  # factor: levels analysed ("sample": their names); empty keeps every sample
 LEVELS: dict[str, list[str]] = {"condition": ["control", "treated"]}  # reference level first
 NUMERIC: list[str] = []  # factors that are numbers, not groups
@@ -125,6 +126,17 @@ def read_data(folder: Path) -> tuple[pd.DataFrame, pd.Series, pd.DataFrame]:
         values = samples.index.to_series() if factor == "sample" else samples[factor]
         samples = samples[values.isin(levels)]
     return table[list(samples.index)], symbols, samples
+
+
+def read_lengths(folder: Path, samples: pd.DataFrame, gene_ids: NDArray[np.str_]) -> Matrix:
+    """(S, G) Length of each gene in each sample, the average over the runs of one."""
+    table = pd.read_csv(folder / "lengths.csv.gz", dtype={"gene_id": str}, keep_default_na=False).set_index("gene_id")
+    if list(table.index) != list(gene_ids):
+        raise SystemExit("lengths.csv.gz and the values do not name the same genes in the same order")
+    if COLLAPSE:
+        runs = pd.read_csv(folder / "samples.csv", dtype=str, keep_default_na=False, index_col=0)
+        table = table.T.groupby(runs[COLLAPSE].reindex(table.columns).to_numpy(), sort=False).mean().T
+    return table[list(samples.index)].to_numpy(dtype=np.float64).T
 
 
 def add_up_runs(table: pd.DataFrame, samples: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -379,13 +391,14 @@ def main() -> None:
     figures = Path("figures")
 
     tell(1, "Read the data")
-    table, symbols, samples = read_data(Path(__file__).resolve().parent)
+    folder = Path(__file__).resolve().parent
+    table, symbols, samples = read_data(folder)
     names, gene_ids = list(samples.index), table.index.to_numpy(dtype=str)
     strips = [factor for factor in (COLOUR_BY, SHAPE_BY) if factor]
     values = table.to_numpy(dtype=np.float64).T  # (samples, genes)
 
     tell(2, "Bring the samples to one scale")
-    scaled = prepare(values, VALUES)
+    scaled = prepare(values, VALUES, read_lengths(folder, samples, gene_ids) if LENGTHS else None)
     notes = list(scaled.notes)
     if COLLAPSE:
         notes.append(f"Reads of runs of one sample were added up by {COLLAPSE}.")
@@ -463,7 +476,7 @@ def main() -> None:
         enough = is_testable(values, MIN_TOTAL_COUNT)
         blocks = samples[BLOCK_FACTOR] if BLOCK_FACTOR else None
         frame = pd.DataFrame(design.frame)
-        fit = fit_model(values[:, enough], scaled, frame, blocks, robust=ROBUST, weigh=WEIGH_SAMPLES)
+        fit = fit_model(values, scaled, enough, frame, blocks, robust=ROBUST, weigh=WEIGH_SAMPLES)
         if design.left_out:
             notes.append(f"Columns of the design that others already hold were left out: {', '.join(design.left_out)}.")
 

@@ -148,6 +148,7 @@ def to_constants(plan: Plan, samples: SampleTable) -> dict[str, object]:
         "LFC_THRESHOLD": plan.lfc_threshold,
         "MIN_TOTAL_COUNT": plan.min_total_count,
         "COLLAPSE": plan.collapse,
+        "LENGTHS": plan.lengths,
         "KEEP": plan.keep,
         "LEVELS": levels,
         "NUMERIC": numeric,

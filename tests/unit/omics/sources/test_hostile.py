@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from desktop.studios.omics.errors import NothingAnalysableError, UnknownFactorError
 from desktop.studios.omics.run_parts import kept_samples, plan_for, write_inputs
-from desktop.studios.omics.schema import AnalysisParams, Inspection
+from desktop.studios.omics.schema import AnalysisParams, Inspection, Plan
 from desktop.studios.omics.sources.dataset import inspect_data, load_matrix
 from tests.unit.omics.geo_trees import (
     Sample,
@@ -336,6 +337,24 @@ def test_the_tables_of_a_soft_family_are_read(tmp_path: Path, alone: bool) -> No
 
 # ---- runs of one sample ------------------------------------------------------------------------------------------------
 
+
+def script_of(found: Inspection, plan: Plan, folder: Path) -> ModuleType:
+    """The plan's script beside its inputs, as a module."""
+    folder.mkdir()
+    script, _ = write_inputs(found, plan, folder, folder)
+    (folder / "analysis.py").write_bytes(script)
+    spec = importlib.util.spec_from_file_location("written_analysis", folder / "analysis.py")
+    assert spec is not None
+    assert spec.loader is not None
+    analysis = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = analysis
+    try:
+        spec.loader.exec_module(analysis)
+    finally:
+        del sys.modules[spec.name]
+    return analysis
+
+
 LANES = [f"{name}_L00{lane}" for name in NAMES for lane in (1, 2)]
 HALF = np.random.default_rng(1).binomial(COUNTS, 0.4)
 RUNS = np.stack([HALF, COUNTS - HALF], axis=2).reshape(600, 12)
@@ -360,19 +379,8 @@ def test_runs_of_one_sample_are_added_up_once_agreed(
     assert (plan.collapse, len(kept.samples)) == (factor, 6)
     assert sorted(kept.levels(plan.contrast.factor if plan.contrast else "").values()) == [3, 3]
 
-    (tmp_path / "in").mkdir()
-    script, _ = write_inputs(found, plan, tmp_path / "in", tmp_path)
-    (tmp_path / "in" / "analysis.py").write_bytes(script)
-    spec = importlib.util.spec_from_file_location("analysis_of_runs", tmp_path / "in" / "analysis.py")
-    assert spec is not None
-    assert spec.loader is not None
-    analysis = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = analysis
-    try:
-        spec.loader.exec_module(analysis)
-        counts, _, samples = analysis.read_data(tmp_path / "in")
-    finally:
-        del sys.modules[spec.name]
+    analysis = script_of(found, plan, tmp_path / "in")
+    counts, _, samples = analysis.read_data(tmp_path / "in")
     np.testing.assert_array_equal(counts.to_numpy(), COUNTS)
     assert list(samples.index) == kept.samples
     assert {name: list(samples[name]) for name in samples} == kept.factors
@@ -389,3 +397,63 @@ def test_a_plan_says_otherwise(tmp_path: Path) -> None:
 def test_values_that_are_no_reads_are_never_added_up(tmp_path: Path) -> None:
     found = look(table(tmp_path / "a.txt", np.round(np.log2(RUNS + 1), 4), columns=LANES))
     assert (blocking(found), found.proposal.collapse) == (["omics.technical_replicates"], None)
+
+
+# ---- lengths of genes --------------------------------------------------------------------------------------------------
+
+
+def test_lengths_of_genes_in_each_sample_are_allowed_for(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    lengths = np.round(random.uniform(300, 4000, (600, 1)) * random.lognormal(0, 0.2, (600, 6)), 2)
+    lengths[3, 1] = 0.0
+    for k, name in enumerate(NAMES):
+        rows = zip(GENES, lengths[:, k], COUNTS[:, k] + 0.25 * (COUNTS[:, k] > 50), strict=True)
+        text = "gene_id\tlength\teffective_length\texpected_count\tTPM\n" + "".join(
+            f"{gene}\t{length + 200}\t{length}\t{count}\t{count / 7:.3f}\n" for gene, length, count in rows
+        )
+        write(tmp_path / "x" / f"{name}.genes.results", text)
+    found = inspect_data(tmp_path / "x")
+    plan = plan_for(AnalysisParams(data="", question="KO versus WT"), found)
+    assert (found.has_lengths, plan.lengths) == (True, True)
+    analysis = script_of(found, plan, tmp_path / "in")
+    counts, _, samples = analysis.read_data(tmp_path / "in")
+    read = analysis.read_lengths(tmp_path / "in", samples, counts.index.to_numpy(dtype=str))
+    place = [list(samples.index).index(name) for name in NAMES]
+    expected = lengths.copy()
+    expected[3, 1] = np.exp(np.log(np.delete(lengths[3], 1)).mean())
+    np.testing.assert_allclose(read[place].T, expected, rtol=1e-9)
+    without = plan_for(AnalysisParams(data="", plan=plan.model_copy(update={"lengths": False})), found)
+    assert not without.lengths
+
+
+def salmon(root: Path, ids: Sequence[str], lengths: NDArray[np.float64], tpm: NDArray[np.float64]) -> None:
+    for k, name in enumerate(NAMES):
+        rows = zip(ids, lengths[:, k], tpm[:, k], COUNTS[: len(ids), k], strict=True)
+        text = "Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+        text += "".join(f"{one}\t{length + 150}\t{length}\t{t}\t{c}.5\n" for one, length, t, c in rows)
+        write(root / f"{name}_quant" / "quant.sf", text)
+
+
+def test_transcripts_become_genes_by_a_table_beside_them(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    ids = [f"ENST{k:011d}.2" for k in range(300)]
+    lengths, tpm = np.round(random.uniform(200, 3000, (300, 6)), 1), np.round(random.lognormal(1, 1, (300, 6)), 2)
+    tpm[:3, 0] = 0.0  # no transcript of the first gene in the first sample
+    salmon(tmp_path / "x", ids, lengths, tpm)
+    asked = inspect_data(tmp_path / "x")
+    assert blocking(asked) == ["omics.transcripts"]
+
+    pairs = "".join(f"{one.split('.')[0]}\t{GENES[k // 3]}\n" for k, one in enumerate(ids))
+    write(tmp_path / "x" / "tx2gene.tsv", "TXNAME\tGENEID\n" + pairs)
+    found = inspect_data(tmp_path / "x")
+    assert (blocking(found), found.n_genes, found.has_lengths) == ([], 100, True)
+    matrix = load_matrix(found)
+    order = [matrix.samples.index(name) for name in NAMES]
+    summed = (COUNTS[:300] + 0.5).reshape(100, 3, 6).sum(axis=1)
+    np.testing.assert_allclose(matrix.values[order].T, summed)
+    assert matrix.lengths is not None
+    weights = tpm.reshape(100, 3, 6)
+    with np.errstate(invalid="ignore"):
+        average = (weights * lengths.reshape(100, 3, 6)).sum(axis=1) / weights.sum(axis=1)
+    average[0, 0] = np.exp(np.log(average[0, 1:]).mean())  # as tximport: the geometric mean of the other samples
+    np.testing.assert_allclose(matrix.lengths[order].T, average)
