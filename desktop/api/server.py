@@ -22,9 +22,10 @@ from starlette.routing import Route
 
 from desktop.api import shapes
 from desktop.api.schema import ChatRequest, CompletionRequest, EmbeddingsRequest
-from desktop.core.errors import AppError
+from desktop.core.errors import AppError, InputError
 from desktop.core.models import Answer, Message, ModelRoom, Prompt, Task, Tier
 
+MOST_AT_ONCE = 64
 MOST_BODY_BYTES = 32 * 1024 * 1024
 LOOPBACK = "127.0.0.1"
 _TIERS: tuple[Tier, ...] = ("small", "medium", "large")
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 B = TypeVar("B", bound=BaseModel)
 
 
-class BusyPortError(AppError):
+class BusyPortError(InputError):
     """The port is taken."""
 
     code = "api.busy_port"
@@ -61,7 +62,7 @@ async def serve(models: ModelRoom, *, port: int, token: str, on_ready: Callable[
             http="h11",
             ws="none",
             server_header=False,
-            limit_concurrency=64,
+            limit_concurrency=4 * MOST_AT_ONCE,
             timeout_graceful_shutdown=2,
         )
         server = uvicorn.Server(config)
@@ -99,6 +100,7 @@ class _Door:
 
     def __init__(self, models: ModelRoom, token: str) -> None:
         self._models, self._token = models, token.encode()
+        self._in_flight = 0  # streams count until their first word
 
     def let_in(self, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """The route behind the token, with errors in the API's own shape."""
@@ -108,7 +110,15 @@ class _Door:
                 given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
                 if not hmac.compare_digest(given, self._token):
                     raise shapes.UnauthorisedError("The token is missing or wrong.", hint="It is shown at the start.")
-                return await answer(request)
+                if self._in_flight >= MOST_AT_ONCE:
+                    raise shapes.TooManyError(
+                        f"{MOST_AT_ONCE} requests are under way.", hint="Wait for one of them.", retry_after_s=1
+                    )
+                self._in_flight += 1
+                try:
+                    return await answer(request)
+                finally:
+                    self._in_flight -= 1
             except AppError as error:
                 return _fault(error)
 
@@ -157,9 +167,15 @@ class _Door:
         """Embeddings of texts."""
         body = await _body(request, EmbeddingsRequest)
         texts = [body.input] if isinstance(body.input, str) else body.input
-        vectors = await self._models.embed(texts)
-        if body.model not in ("auto", vectors.model):
+        rows = {row["id"]: row for row in self._models.status()["models"] if row["tier"] is None}
+        if body.model not in ("auto", *rows):
             raise _unknown(body.model)
+        if body.model == "auto" and any(row["is_remote"] for row in rows.values()):
+            raise shapes.UnknownModelError(
+                "The model for embeddings is on a server, so texts would leave this machine.",
+                hint=f"Name it to agree to that: {', '.join(rows)}.",
+            )
+        vectors = await self._models.embed(texts)
         return JSONResponse(shapes.to_embeddings(vectors, is_base64=body.encoding_format == "base64"))
 
     def _how(self, body: ChatRequest | CompletionRequest) -> dict[str, Any]:

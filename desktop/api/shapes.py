@@ -14,6 +14,7 @@ _STATUS = {
     "api.bad_request": 400,
     "api.too_large": 413,
     "api.unauthorised": 401,
+    "api.too_many": 429,
     "api.unknown_model": 404,
     "engines.context_too_long": 400,
     "engines.unsupported_schema": 400,
@@ -36,6 +37,13 @@ class TooLargeRequestError(InputError):
     """The request's body is larger than is taken."""
 
     code = "api.too_large"
+
+
+class TooManyError(AppError):
+    """More requests at once than are taken."""
+
+    code = "api.too_many"
+    retryable = True
 
 
 class UnauthorisedError(InputError):
@@ -61,7 +69,8 @@ def status_of(error: AppError) -> int:
 
 def to_error(error: AppError) -> dict[str, Any]:
     """The body of an error."""
-    kind = "invalid_request_error" if status_of(error) < 500 else "server_error"
+    status = status_of(error)
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
     words = {"message": f"{error} {error.hint}".strip(), "type": kind, "code": error.code, "param": None}
     return {"error": words}
 

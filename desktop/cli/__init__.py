@@ -50,7 +50,7 @@ def run(argv: Sequence[str], house: House) -> int:
             return print_error(failed.error, as_json=as_json)
         except AppError as error:
             return print_error(error, as_json=as_json)
-        except BrokenPipeError:
+        except (BrokenPipeError, SystemExit):  # the latter is how click leaves when it meets the former
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output went away
             return DONE
         except Exception as error:

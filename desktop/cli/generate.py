@@ -47,6 +47,10 @@ class Wish:
 def generate(house: House, wish: Wish, *, as_json: bool) -> int:
     """Answer a prompt; the text comes on stdout as it is written."""
     text = _stdin() if wish.prompt == "-" else wish.prompt
+    if not text.strip():
+        raise CommandError("There is no prompt.", hint="Type one in quotes, or - to read it from standard input.")
+    if wish.tier and wish.model:
+        raise CommandError("--tier and --model cannot go together.", hint="--model names one; leave --tier out.")
     system = (Message("system", wish.system),) if wish.system else ()
     prompt = Prompt(
         (*system, Message("user", text)),
@@ -77,7 +81,7 @@ def generate(house: House, wish: Wish, *, as_json: bool) -> int:
 def embed(house: House, texts: list[str], *, is_query: bool, as_json: bool) -> int:
     """Vectors of texts, one a line; with --json also the model and how it pools."""
     given = _stdin().splitlines() if texts == ["-"] else texts
-    if not given:
+    if not any(text.strip() for text in given):
         raise CommandError("There is no text.", hint="Give texts, or - to read one a line from standard input.")
     with house.open_bench(may_stand_beside=True) as bench:
         models = bench.workbench.models
@@ -153,7 +157,10 @@ def _stdin() -> str:
     data = sys.stdin.buffer.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise CommandError("The input is larger than 16 MiB.", hint="Give a shorter text.")
-    return data.decode("utf-8", "replace").strip()
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise CommandError("The input is not UTF-8 text.", hint="Convert it first, such as with iconv.") from None
 
 
 def _print_note(answer: Answer) -> None:

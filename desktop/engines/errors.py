@@ -30,13 +30,13 @@ class OutOfMemoryError(AppError):
     code = "engines.out_of_memory"
 
 
-class ContextTooLongError(AppError):
+class ContextTooLongError(InputError):
     """Prompt and answer together are longer than the model's context (facts: `tokens`, `context_tokens`)."""
 
     code = "engines.context_too_long"
 
 
-class UnsupportedSchemaError(AppError):
+class UnsupportedSchemaError(InputError):
     """The schema uses a keyword outside the dialect that is enforced (facts: `keyword`, `path`)."""
 
     code = "engines.unsupported_schema"

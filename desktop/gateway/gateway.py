@@ -16,7 +16,7 @@ from desktop.core.errors import AppError
 from desktop.core.models import Answer, FitAnswer, Prompt, Task, Tier, Vectors
 from desktop.core.trace import span
 from desktop.engines.engine import Call
-from desktop.engines.errors import InvalidAnswerError
+from desktop.engines.errors import ContextTooLongError, InvalidAnswerError
 from desktop.engines.rules import Rules
 from desktop.gateway.attempt import Failed, Outcome, ask, rule_answer, to_answer
 from desktop.gateway.backend import Written
@@ -286,13 +286,28 @@ class Gateway:
         where = (
             "on this machine (the task is private)" if prompt.task.is_private else "on this machine or allowed outside"
         )
-        size = " that is long enough for this text" if self.roster.everyone() else ""
+        if longest := self._longest(prompt):
+            tokens = weigh(prompt).tokens
+            return ContextTooLongError(
+                f"Text and answer need about {tokens:,} tokens; the longest model {where} takes {longest:,}.",
+                hint="Shorten the text or the answer that is wanted, or choose a model with a longer context.",
+            )
+        kind = f"{prompt.tier} model" if prompt.tier else "model"
         return NoModelError(
-            f"There is no {prompt.tier + ' ' if prompt.tier else ''}model {prompt.model[:80]}{size} {where}.".replace(
-                "  ", " "
-            ),
+            f"There is no {kind}{f' {prompt.model[:80]!r}' if prompt.model else ''} {where}.",
             hint="Download one on the Models page (benchtop models download), or allow a model server.",
         )
+
+    def _longest(self, prompt: Prompt) -> int:
+        """The longest context among those who may answer; 0 when there is nobody."""
+        tiers = (prompt.tier,) if prompt.tier else TIERS[TIERS.index(prompt.task.lowest) :]
+        found = (
+            one
+            for tier in tiers
+            for one in self.roster.candidates(tier, tokens=1, is_private=prompt.task.is_private)
+            if prompt.model in ("", one.backend.id)
+        )
+        return max((one.context_tokens for one in found), default=0)
 
     def _record(
         self, prompt: Prompt, weight: Weight, decision: Decision, by: str, failed: Sequence[Failed], fault: str = ""

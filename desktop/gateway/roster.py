@@ -136,13 +136,16 @@ class Roster:
             await self._fleet.aclose()
 
     def _all(self, *, is_private: bool) -> Iterator[Candidate]:
-        for model in self._fleet.status() if self._fleet else ():
+        here = self._fleet.status() if self._fleet else ()
+        for model in here:
             if model.tier is not None:
                 yield self._local(model, model.tier)
         if is_private or self._is_spent():
             return
+        local = {model.id for model in here}
         for server in self._servers().known:
-            if not server.embeds and self._outside.is_allowed(server.id):
+            # who names a local model never means a server that was given the same name
+            if not server.embeds and server.id not in local and self._outside.is_allowed(server.id):
                 yield self._remote(server)
 
     def _is_spent(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import openai
 import pytest
 
 from desktop.api.server import MOST_BODY_BYTES, BusyPortError, serve
+from desktop.core.models import Usage
 from desktop.engines.errors import EngineLostError, ServerBusyError
 from tests.stand_ins.fleet import House, as_json, make_house
 from tests.stand_ins.model_server import standing_in
@@ -248,3 +250,57 @@ async def test_a_taken_port_is_said(house: House, url: str) -> None:
     port = int(url.rpartition(":")[2])
     with pytest.raises(BusyPortError, match=str(port)):
         await serve(house.gateway, port=port, token=TOKEN, on_ready=lambda _: None)
+
+
+async def test_texts_for_vectors_leave_only_when_the_server_is_named(tmp_path: Path) -> None:
+    with standing_in() as server:
+        far = {"id": "far", "url": server.base, "model": "m-1", "embeds": True}
+        house = make_house(tmp_path, servers=[far], allowed=["far"], embedding="far")
+        async with (
+            open_door(house) as url,
+            openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=TOKEN, max_retries=0) as client,
+        ):
+            for name in ("auto", "e5", "small"):
+                with pytest.raises(openai.NotFoundError):
+                    await client.embeddings.create(model=name, input="SECRET")
+            assert server.asked == []
+
+
+async def test_too_long_a_text_is_the_caller_s_fault(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="tokens") as caught:
+        await client.chat.completions.create(model="auto", messages=said("x " * 400_000))
+    assert caught.value.code == "engines.context_too_long"
+
+
+async def test_more_requests_than_are_taken_at_once_are_told_to_wait(
+    client: openai.AsyncOpenAI, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desktop.api.server.MOST_AT_ONCE", 1)
+    house.fleet.models["small-model"].piece_s = 0.2
+    first = asyncio.ensure_future(client.chat.completions.create(model="auto", messages=said("a b c")))
+    while not house.fleet.models["small-model"].running:
+        await asyncio.sleep(0.01)
+    with pytest.raises(openai.RateLimitError) as caught:
+        await client.chat.completions.create(model="auto", messages=said("x"))
+    assert caught.value.response.headers["retry-after"] == "1"
+    assert (await first).choices[0].message.content == "echo a b c"
+
+
+async def test_the_figures_are_prometheus_text(
+    client: openai.AsyncOpenAI, http: httpx.AsyncClient, house: House
+) -> None:
+    house.gateway.metrics.note_answer('odd"\\\nname', Usage(1_234_567, 2), 0.25, 1.0)
+    await client.chat.completions.create(model="auto", messages=said("x"))
+    text = (await http.get("/metrics")).text
+    families = re.findall(r"^# TYPE (\S+) (?:counter|gauge|summary)$", text, re.MULTILINE)
+    assert len(families) == len(set(families)) == len(re.findall(r"^# HELP \S+ \S", text, re.MULTILINE))
+    assert text.endswith("\n")
+    label = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
+    samples = [line for line in text.splitlines() if not line.startswith("#")]
+    for line in samples:
+        assert re.fullmatch(rf"benchtop_[a-z_]+\{{{label}(?:,{label})*\}} [0-9.e+-]+", line), line
+    keys = [line.rpartition(" ")[0] for line in samples]
+    assert len(keys) == len(set(keys))
+    assert any(
+        line.startswith('benchtop_prompt_tokens_total{model="odd') and line.endswith(" 1234567") for line in samples
+    )
