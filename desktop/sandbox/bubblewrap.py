@@ -21,6 +21,16 @@ from desktop.sandbox.interpreter import Interpreter
 
 TMP_BYTES = 256 << 20
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
+# What the new /proc shares with the machine: a root that starts this would still own these files.
+_PROC_READ_ONLY = ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/scsi", "/proc/acpi", "/proc/driver")
+_PROC_HIDDEN = (
+    "/proc/sysrq-trigger",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/proc/kmsg",
+)
 _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/fonts", "/etc/alternatives")
 
 
@@ -57,7 +67,12 @@ def arguments(run: RunSpec, work: Work, python: Interpreter) -> list[str]:
             options += ["--symlink", str(place.readlink()), path]
         elif place.is_dir():
             options += ["--ro-bind", path, path]
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
+    options += ["--proc", "/proc"]
+    for path in _PROC_READ_ONLY:
+        options += ["--ro-bind", path, path] if Path(path).is_dir() else []
+    for path in _PROC_HIDDEN:
+        options += ["--ro-bind", "/dev/null", path] if Path(path).exists() else []
+    options += ["--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
     for path in (*_ETC, *(root for root in python.roots if not root.startswith("/usr/"))):  # one may lie below /tmp
         if Path(path).exists() and path != "/usr":
             options += ["--ro-bind", path, path]

@@ -15,6 +15,7 @@ from pathlib import Path
 from desktop.core.ports import Limits
 
 _ROOT = Path("/sys/fs/cgroup")
+_ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 126; shift; n=$((n - 1)); done; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,10 @@ class Cgroup:
                     folder.rmdir()
             return None
 
-    def add(self, pid: int) -> None:
-        """Move a process in; its later children follow."""
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                (folder / "cgroup.procs").write_text(str(pid))
+    def entered(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A command that goes into the group before it becomes `argv`: a child made meanwhile would stay outside."""
+        files = [str(folder / "cgroup.procs") for folder in self.folders]
+        return ("/bin/sh", "-c", _ENTER, "sh", str(len(files)), *files, *argv)
 
     def end(self) -> int:
         """Remove the group; returns how many processes the kernel killed in it for memory."""

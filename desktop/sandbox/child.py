@@ -155,7 +155,7 @@ async def _run(
     cgroup = Cgroup.make(run.limits)
     started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        *command.argv,
+        *(cgroup.entered(command.argv) if cgroup is not None else command.argv),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -163,8 +163,6 @@ async def _run(
         cwd=command.cwd,
         start_new_session=True,
     )
-    if cgroup is not None:
-        cgroup.add(process.pid)
     pump = asyncio.create_task(tap.pump(on_line))
     reader = asyncio.create_task(_read(process, tap))
     is_timeout = False

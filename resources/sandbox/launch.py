@@ -20,7 +20,7 @@ import signal
 import struct
 import sys
 
-EPERM, ENOSYS = 1, 38
+EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 _LD_ABS, _JEQ, _JSET, _JGE, _RET, _ALU_AND = 0x20, 0x15, 0x45, 0x35, 0x06, 0x54
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NAMESPACE_FLAGS = 0x7E020080  # CLONE_NEW{USER,PID,NET,IPC,UTS,CGROUP,NS,TIME}
@@ -88,6 +88,8 @@ REFUSED = {
     "sysfs": (139, None),
 }
 _CLONE, _CLONE3 = (56, 220), (435, 435)
+_SOCKET = (41, 198)
+_FAMILIES = (1, 2, 10, 16)  # unix, both internets and netlink live in namespaces; vsock and the kernel's own do not
 
 
 def filter_program(machine):
@@ -112,6 +114,12 @@ def filter_program(machine):
         if pair[column] is not None:
             add(_JEQ, pair[column], 0, 1)
             add(_RET, _ERRNO | EPERM)
+    add(_JEQ, _SOCKET[column], 0, len(_FAMILIES) + 3)
+    add(_LD_ABS, 16)
+    for number, family in enumerate(_FAMILIES, start=1):
+        add(_JEQ, family, len(_FAMILIES) - number, number == len(_FAMILIES))
+    add(_RET, _ALLOW)
+    add(_RET, _ERRNO | EAFNOSUPPORT)
     add(_JEQ, _CLONE3[column], 0, 1)
     add(_RET, _ERRNO | ENOSYS)  # its flags lie in memory a filter cannot read; libc then uses clone
     add(_JEQ, _CLONE[column], 0, 3)
@@ -148,13 +156,21 @@ def keep_programs_to(folders):
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    execute = struct.pack("=Q", 1)
-    ruleset = libc.syscall(444, execute, ctypes.c_size_t(len(execute)), ctypes.c_uint(0))
+    execute, refer = (
+        1,
+        1 << 13,
+    )  # refer: moving a file to another folder, which every ruleset refuses unless it is named
+    version = libc.syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint(1))
+    handled = struct.pack("=Q", execute | refer if version >= 2 else execute)
+    ruleset = libc.syscall(444, handled, ctypes.c_size_t(len(handled)), ctypes.c_uint(0))
     if ruleset < 0:
         return False
-    for folder in sorted({os.path.realpath(folder) for folder in folders if os.path.isdir(folder)}):
+    allowed = [(folder, execute) for folder in sorted({os.path.realpath(folder) for folder in folders})]
+    for folder, right in [*allowed, *([("/", refer)] if version >= 2 else [])]:
+        if not os.path.isdir(folder):
+            continue
         place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-        done = libc.syscall(445, ruleset, 1, struct.pack("=Qi", 1, place), ctypes.c_uint(0))
+        done = libc.syscall(445, ruleset, 1, struct.pack("=Qi", right, place), ctypes.c_uint(0))
         os.close(place)
         if done:
             raise OSError(ctypes.get_errno(), "landlock", folder)

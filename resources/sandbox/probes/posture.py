@@ -123,6 +123,23 @@ def cannot_read(place):
     return False
 
 
+def cannot_open(place):
+    """For writing; nothing is written."""
+    try:
+        os.close(os.open(place, os.O_WRONLY))
+    except OSError:
+        return True
+    return False
+
+
+def has_no_family(number):
+    try:
+        socket.socket(number, socket.SOCK_STREAM).close()
+    except OSError:
+        return True
+    return False
+
+
 CHECKS = {
     "not root": lambda: os.getuid() not in (0,) and os.getgid() != 0,
     "no capabilities": lambda: (
@@ -138,6 +155,10 @@ CHECKS = {
     "input is read-only": lambda: flags("/input", os.ST_RDONLY) and cannot_write("/input"),
     "no network interface": lambda: {name for _, name in socket.if_nameindex()} <= {"lo"},
     "host's loopback out of reach": lambda: cannot_connect(socket.AF_INET, ("127.0.0.1", EXPECTED["port"])),
+    "no sockets to a machine's host": lambda: has_no_family(40),  # vsock, which no namespace holds
+    "kernel settings are read-only": lambda: all(
+        cannot_open(p) for p in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger")
+    ),
     "no engine socket": lambda: all(
         cannot_connect(socket.AF_UNIX, p)
         for p in (

@@ -10,7 +10,7 @@ import pytest
 
 from desktop.core.paths import resources_dir
 
-ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026
+ALLOW, EPERM, ENOSYS, EAFNOSUPPORT = 0x7FFF0000, 0x50001, 0x50026, 0x50061
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
@@ -52,7 +52,13 @@ def test_refused_calls_are_refused_and_others_pass(launch: ModuleType, machine: 
     column = list(ARCH).index(machine)
     refused = {pair[column] for pair in launch.REFUSED.values()} - {None}
     clone, clone3 = launch._CLONE[column], launch._CLONE3[column]
-    for number in range(470):
+    socket_call = launch._SOCKET[column]
+    for family in range(50):
+        expected = (
+            ALLOW if family in (1, 2, 10, 16) else EAFNOSUPPORT
+        )  # unix, internet, netlink; no vsock, no kernel crypto
+        assert verdict(program, ARCH[machine], socket_call, family) == expected, family
+    for number in set(range(470)) - {socket_call}:
         expected = EPERM if number in refused else ENOSYS if number == clone3 else ALLOW
         assert verdict(program, ARCH[machine], number) == expected, number
     assert verdict(program, ARCH[machine], clone, 0x003D0F00) == ALLOW  # a thread

@@ -16,6 +16,7 @@ from desktop.core.errors import NoSandboxError
 from desktop.core.paths import Paths, resources_dir
 from desktop.core.ports import IsolationWish, Limits, Origin, RunOutcome, RunSpec
 from desktop.sandbox import bubblewrap, seatbelt
+from desktop.sandbox.cgroup import Cgroup
 from desktop.sandbox.child import Work
 from desktop.sandbox.config import SandboxSettings
 from desktop.sandbox.interpreter import Interpreter
@@ -68,6 +69,13 @@ print(os.environ["OPENBLAS_NUM_THREADS"], os.environ["PYTHONHASHSEED"], sys.flag
     assert [f.name for f in outcome.outputs] == ["results.csv"]
     assert outcome.isolation.is_reduced
     assert local.lines == ["1 0 1 False"]
+
+
+@BOTH
+async def test_a_file_can_be_moved_to_another_folder(local: Local, isolation: IsolationWish) -> None:
+    script = "import os\nos.mkdir('a')\nopen('a/b.txt', 'w').write('x')\nos.rename('a/b.txt', 'c.txt')\nos.rmdir('a')"
+    outcome = await local.run(script, isolation)
+    assert (outcome.status, [f.name for f in outcome.outputs]) == ("ok", ["c.txt"]), outcome.log
 
 
 @BOTH
@@ -207,6 +215,16 @@ for place in ("/tmp/p", "/output/p"):
     if lines[1] == "landlock False":
         pytest.skip("this kernel has no Landlock")
     assert lines[2:] == ["refused", "refused"]
+
+
+@needs_bubblewrap
+async def test_memory_without_a_process_is_held_by_the_control_group(local: Local) -> None:
+    """A group that is entered after the start would miss what bubblewrap starts at once."""
+    if (group := Cgroup.make(Limits())) is None:
+        pytest.skip("no control group can be made here")
+    group.end()
+    script = "import os\nfds = []\nfor _ in range(600):\n    fds.append(os.memfd_create('x'))\n    os.write(fds[-1], bytes(1 << 20))"
+    assert (await local.run(script, "os", memory_mb=256)).status == "out_of_memory"
 
 
 @needs_bubblewrap
