@@ -130,6 +130,7 @@ class FleetModel:
     pooling         how an embedding model makes one vector of many; empty for one that generates
     query_prefix    what an embedding model wants in front of a question
     is_loaded       in memory now: a request would not wait for a load
+    version         another one when other files have taken this id
     """
 
     id: str
@@ -140,6 +141,7 @@ class FleetModel:
     pooling: str = ""
     query_prefix: str = ""
     is_loaded: bool = False
+    version: str = ""
 
 
 class Fleet(Protocol):

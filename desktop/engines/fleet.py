@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from desktop.core.models import EngineName, FitAnswer
+from desktop.engines.catalog import CatalogEntry
 from desktop.engines.engine import Engine, FleetModel, LoadedModel
 from desktop.engines.fitting import to_answer
-from desktop.engines.installed import Installed, KnownModel
+from desktop.engines.installed import Installed, Note
 from desktop.engines.memory import MemoryBudget
 
 _LEAST_FIXED_TOKENS = 16_384  # a context longer than a tier's default comes in steps, so that loads can be shared
@@ -29,7 +30,7 @@ class LocalFleet:
         self._installed, self._budget = installed, budget
         self._engines = engines
         self._seen: tuple[tuple[Path, int], ...] | None = None
-        self._known: list[KnownModel] = []
+        self._known: list[tuple[CatalogEntry, Note]] = []
 
     def status(self) -> Sequence[FleetModel]:
         """See the port. The disk is read again only when a model came or went."""
@@ -44,8 +45,9 @@ class LocalFleet:
                 entry.pooling,
                 entry.query_prefix,
                 entry.id in loaded,
+                str(note.added_s),
             )
-            for entry in (known.entry for known in self._on_disk())
+            for entry, note in self._on_disk()
         ]
 
     @contextlib.asynccontextmanager
@@ -103,12 +105,12 @@ class LocalFleet:
             slot["idle_limit_s"] = slot["idle_limit_s"] if math.isfinite(slot["idle_limit_s"]) else None
         return status | {"slots": list(status["slots"])}
 
-    def _on_disk(self) -> list[KnownModel]:
+    def _on_disk(self) -> list[tuple[CatalogEntry, Note]]:
         folder = self._installed.folder
         seen = tuple((path, _stamp(path)) for path in (folder, folder / ".trash"))
         if seen != self._seen:
             self._known = [
-                known
+                (known.entry, known.note)
                 for known in self._installed.models()
                 if known.note is not None and not known.is_trashed and self._can_run(known.entry.engine)
             ]

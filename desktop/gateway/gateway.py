@@ -64,6 +64,7 @@ class Gateway:
         self._flights, self._rules = Flights(), rules
         self._is_on_battery, self._clock = is_on_battery, clock
         self._ids = itertools.count(1)
+        self._versions: dict[str, str] = {}
 
     def has_model(self, task: Task) -> bool:
         """See `desktop.core.models.Models.has_model`."""
@@ -82,6 +83,7 @@ class Gateway:
         with span("models.generate", kind=prompt.task.kind, tier=decision.tier):
             if key is None:
                 return await self._answer(prompt, weight, decision, Relay(*filter(None, (on_text,))))
+            self._forget_replaced()
             if (known := self.cache.get(key)) is not None:
                 self.metrics.counters["cache_hits"] += 1
                 self._record(prompt, weight, decision, "cache", ())
@@ -190,6 +192,14 @@ class Gateway:
             "who": [prompt.tier, prompt.model, prompt.task.kind, prompt.task.is_private],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _forget_replaced(self) -> None:
+        """Answers of a model that another one has taken the name of, or that is gone, are not given again."""
+        versions = self.roster.versions()
+        for model, version in self._versions.items():
+            if versions.get(model) != version:
+                self.cache.invalidate(model)
+        self._versions = versions
 
     # ---- answering -----------------------------------------------------------------------------------------------
 

@@ -92,6 +92,11 @@ class Roster:
                 return self._remote(server)
         return None
 
+    def versions(self) -> dict[str, str]:
+        """What stands behind each id now: the files of a local model, the address and model of a server."""
+        known = {server.id: f"{server.url} {server.model}" for server in self._servers().known}
+        return known | {model.id: model.version for model in (self._fleet.status() if self._fleet else ())}
+
     def resting(self, *, is_private: bool) -> list[Backend]:
         """Models that could be asked but for their breaker."""
         every = self._all(is_private=is_private)

@@ -120,7 +120,11 @@ class PretendFleet:
         self._known: dict[str, FleetModel] = {}
 
     def add(self, model_id: str, tier: Tier | None, **how: Any) -> PretendModel:
-        about = {name: how.pop(name) for name in ("context_tokens", "family", "pooling", "query_prefix") if name in how}
+        about = {
+            name: how.pop(name)
+            for name in ("context_tokens", "family", "pooling", "query_prefix", "version")
+            if name in how
+        }
         is_loaded = how.pop("is_loaded", False)
         model = self.models[model_id] = PretendModel(model_id, **how)
         self._known[model_id] = FleetModel(

@@ -454,6 +454,16 @@ def test_a_degraded_answer_is_not_remembered(run: Callable[..., Any]) -> None:
     run(work)
 
 
+def test_a_model_that_took_another_one_s_name_answers_for_itself(run: Callable[..., Any]) -> None:
+    async def work(house: House) -> list[str]:
+        texts = [(await house.gateway.generate(prompt())).text]
+        house.fleet.add("small", "small", is_loaded=True, says=lambda call: "another", version="2")
+        texts += [(await house.gateway.generate(prompt())).text for _ in range(2)]
+        return [*texts, str(house.gateway.metrics.counters["cache_hits"])]
+
+    assert run(work) == ["echo hi", "another", "another", "1"]
+
+
 def test_escalation_can_be_switched_off(run: Callable[..., Any]) -> None:
     async def work(house: House) -> None:
         house.flags_file.write_text("escalation: {enabled: false}\n")
