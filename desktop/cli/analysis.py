@@ -247,6 +247,8 @@ def _print_plan(plan: Plan, cautions: list[str]) -> None:
     err.print(Text(f"  design    {plan.design}"))
     for contrast in plan.contrasts:
         err.print(Text(f"  contrast  {contrast}"))
+    if plan.reduced:
+        err.print(Text(f"  against   {plan.reduced} (all levels at once)"))
     err.print(Text(f"  alpha     {plan.alpha}, minimum log2 fold change {plan.lfc_threshold}"))
     for reason in plan.reasons:
         err.print(Text(f"  {reason.about}: {reason.text}", style="dim"))

@@ -125,7 +125,7 @@ def is_effect_in_two(question: str, mentions: Sequence[Mention]) -> bool:
             continue
         others = [m for m in mentions if m.factor != one.factor and m.end < one.start]
         if others and re.search(
-            r"\b(?:effects?|respon\w+|induction)\b[^.;?]{0,50}\bin\s+(?:the\s+)?$", before, re.IGNORECASE
+            r"\b(?:effects?|respon\w+|induction)\b[^.;?]{0,50}\b(?:in|at)\s+(?:the\s+)?$", before, re.IGNORECASE
         ):
             return True
         if is_effect_of(question, mentions, one) or _is_pair_in(question, mentions, one):
@@ -136,7 +136,7 @@ def is_effect_in_two(question: str, mentions: Sequence[Mention]) -> bool:
 def is_effect_of(question: str, mentions: Sequence[Mention], level: Mention) -> bool:
     """Right before the level stands the effect of another factor: "the drought response of Ler"."""
     before = [m for m in mentions if m.factor != level.factor and m.end <= level.start]
-    words = rf"[\s-]*(?:\w+\s+)?{_EFFECT}\s+(?:in|of|between|for)\s+(?:the\s+|both\s+)?"
+    words = rf"[\s-]*(?:\w+\s+)?{_EFFECT}\s+(?:in|of|at|after|between|for)\s+(?:the\s+|both\s+)?"
     return bool(before and re.fullmatch(words, question[before[-1].end : level.start], re.IGNORECASE))
 
 

@@ -21,7 +21,7 @@ from desktop.studios.omics.errors import (
 from desktop.studios.omics.schema import Caution, Contrast, Inspection, Plan, Reason, SampleTable
 from desktop.studios.omics.steps import factors as facts
 from desktop.studios.omics.steps import question_text as said
-from desktop.studios.omics.steps.across import find_across, without_factor, without_product
+from desktop.studios.omics.steps.across import find_across, is_time_name, without_factor, without_product
 from desktop.studios.omics.steps.comparison import find_comparison
 from desktop.studios.omics.steps.design import (
     blocks_for,
@@ -367,6 +367,7 @@ def _differential(
         design = str(parse_formula(design, samples))
         reasons.append(Reason(about="design", text="Given by hand.", by="person"))
     cautions += check_design(samples, design, comparison.contrasts)
+    cautions += _one_effect(sentence.question, samples, design, comparison)
     for one in comparison.contrasts:
         cautions += _repeated(samples, design, one)
     text = read_formula(design, samples, comparison.contrasts)
@@ -391,6 +392,24 @@ def _differential(
             "warnings": _once(cautions),
         }
     )
+
+
+def _one_effect(question: str, samples: SampleTable, design: str, comparison: Comparison) -> list[Caution]:
+    """ "treated vs control over time": planned as one effect for all times, which is not all it may mean."""
+    if comparison.products or comparison.is_whole or not re.search(r"\bover time\b|\btime[ -]course\b", question):
+        return []
+    timed = [
+        name for name in parse_formula(design, samples).names if is_time_name(name) and name not in comparison.main
+    ]
+    text = (
+        (
+            f"One effect is taken for every {timed[0]}, allowing for {timed[0]}. For the effect at each, ask "
+            f"“at each time point”; for whether it changes, ask whether the effect differs over time."
+        )
+        if timed
+        else ""
+    )
+    return [Caution(code="omics.one_effect", text=text)] if text else []
 
 
 def _comparison(sentence: _Sentence, inspection: Inspection, samples: SampleTable, design: str | None) -> Comparison:
@@ -604,18 +623,20 @@ def _refuse_gaps(name: str, samples: SampleTable) -> None:
 
 def _repeated(samples: SampleTable, design: str, contrast: Contrast) -> list[Caution]:
     """Several samples of one patient (animal, donor) within a group, and nothing in the design that says so."""
-    group = contrast.factors[0]
     names = parse_formula(design, samples).names
     for name, factor in factors_of(samples).items():
         values = samples.factors[name]
-        if factor.role != "pairing" or name in names or not facts.is_nested(values, samples.factors[group]):
+        if factor.role != "pairing" or name in names or factor.n_levels == len(values):
             continue
-        if factor.n_levels < len(values) and factor.n_levels > len(set(samples.factors[group])):
-            text = (
-                f"Some {name} levels have several samples within one {group} level, and {name} cannot be in the design "
-                f"beside {group}: they are counted as if they were independent, which makes p-values too small."
-            )
-            return [Caution(code="omics.repeated_samples", text=text)]
+        for group in contrast.factors:
+            groups = samples.factors[group]
+            if facts.is_nested(values, groups) and factor.n_levels > len(set(groups)):
+                text = (
+                    f"Some {name} levels have several samples within one {group} level, and {name} cannot be in the "
+                    f"design beside {group}: they are counted as if they were independent, which makes p-values too "
+                    "small."
+                )
+                return [Caution(code="omics.repeated_samples", text=text)]
     return []
 
 

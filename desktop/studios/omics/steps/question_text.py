@@ -208,7 +208,7 @@ def wants_pairing(question: str) -> bool:
 _INTERACTION = re.compile(
     r"\binteract(?:s|ion|ions)?\b"
     r"|\bdiffer\w*\s+(?:of|in)\s+(?:the\s+)?.{0,60}?(?:effects?|responses?|induction|associations?|slopes?)\b"
-    r"|\b(?:effects?|responses?|associations?|correlations?|relations?(?:hips?)?|slopes?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
+    r"|\b(?:effects?|responses?|induction|associations?|correlations?|relations?(?:hips?)?|slopes?)\b.{0,80}?\b(?:differ(?:s|ent)?|depends?|dependent|var(?:y|ies)|change[sd]?"
     r"|modif\w+|stronger|weaker|larger|smaller|greater)\b.{0,40}?\b(?:between|on|upon|by|across|in|with|than|over)\b"
     r"|\b(?:respond|react|chang)\w*\b[^,;.?]{0,40}\bdifferently\b|\bdifferent(?:ly|ial)?\s+(?:respon\w+|effects?)\b"
     r"|(?<!dose[- ])(?<!time[- ])\b(?:dependent|specific|selective)\s+(?:effects?|respons\w+|changes?|induction)\b"
@@ -222,6 +222,9 @@ _INTERACTION = re.compile(
     re.IGNORECASE,
 )
 _HOW = re.compile(
+    r"\bdifferences?\b[^.;?]{0,60}\b(?:increas|decreas|grow|shrink|widen|chang|depend|var)\w*\s+(?:with|on|over|across|by)\b"
+    r"|\b(?:effects?|responses?|induction)\b[^.;?]{0,60}\b(?:the\s+same|similar|equal|alike|identical|consistent)\b"
+    r"[^.;?]{0,20}\b(?:in|between|across|for|at)\b|"
     r"\b(?:respond|react|chang|matter)\w*\s+(?:\w+\s+)?(?:more|less|better|worse|stronger|weaker)\b[^.?!]{0,60}"
     r"\b(?:than|compared|versus|vs)\b"
     r"|\b(?:stronger|weaker|larger|smaller|greater|bigger|reduced|altered|different|enhanced|blunted|impaired)"

@@ -28,6 +28,7 @@ _WORDS = {
 }
 _COMPARES = "|".join([r"[<>]=?|[≤≥]", *_WORDS.values()])
 _AFTER_NAME = re.compile(rf"\s*(?:is|was|of|being|values?)?\s*(?P<how>{_COMPARES})\s*{_NUMBER}", re.IGNORECASE)
+_BEFORE_NAME = re.compile(rf"\b(?P<how>{_COMPARES})\s*{_NUMBER}\s*$", re.IGNORECASE)
 _OF_AGE = re.compile(
     rf"\b(?P<how>older than|younger than)\s+{_NUMBER}|\b(?:patients|donors|subjects|women|men|people|individuals"
     rf"|participants|volunteers|aged)\s+(?:aged\s+)?"
@@ -54,21 +55,28 @@ def find_ranges(question: str, samples: SampleTable, mentions: Sequence[Mention]
     raises   UnclearQuestionError (facts: choices) if it speaks of an age and no column is one; OneGroupError if a range
              keeps no sample
     """
-    found = []
-    for mention in mentions:
-        values = samples.factors[mention.factor]
-        match = _AFTER_NAME.match(question, mention.end)
-        if mention.level is None and match and facts.is_measured(values) and len(set(values)) > 1:
-            start, end = mention.start, match.end()
-            found.append(_range(samples, mention.factor, match["how"], float(match["number"]), start, end))
+    found: list[Range] = []
+    for name, values in samples.factors.items():
+        if not facts.is_measured(values) or len(set(values)) < 2:
+            continue
+        places = [(m.start, m.end) for m in mentions if m.factor == name and m.level is None]
+        said = r"[\s_-]*".join(map(re.escape, re.findall(r"[^\W_]+", name)))
+        places += [match.span() for match in re.finditer(rf"(?<!\w){said}(?!\w)", question, re.IGNORECASE)]
+        for start, end in dict.fromkeys(places):
+            after, before = _AFTER_NAME.match(question, end), _BEFORE_NAME.search(question[:start])
+            if (match := after or before) and not any(one.start <= start < one.end for one in found):
+                span = (start, after.end()) if after else (match.start(), end)
+                found.append(_range(samples, name, match["how"], float(match["number"]), *span))
     for match in _OF_TIME.finditer(question):
+        if any(one.start < match.end() and match.start() < one.end for one in found):
+            continue
         unit = vocabulary().time_units.get(match["unit"].lower())
         timed = [name for name, values in samples.factors.items() if unit and _unit_of_time(name, values) == unit]
         if len(timed) == 1 and not re.search(r"\b(?:older|younger) than\s*$", match["how"], re.IGNORECASE):
             start, end = match.span()
             found.append(_range(samples, timed[0], match["how"], float(match["number"]), start, end))
     for match in _OF_AGE.finditer(question):
-        if any(one.start <= match.start() < one.end for one in found):
+        if any(one.start < match.end() and match.start() < one.end for one in found):
             continue
         ages = [name for name, values in samples.factors.items() if "age" in words(name) and facts.is_measured(values)]
         if len(ages) != 1:

@@ -90,6 +90,7 @@ def find_several(
         or _within_each(question, samples, factors, mentions, proposal)
         or _each_against(question, samples, factors, mentions, proposal)
         or _listed(question, samples, factors, mentions)
+        or _factors_listed(question, samples, factors, mentions)
     )
     if found is not None and 1 + len(found.others) > MOST_CONTRASTS:
         raise UnclearQuestionError(
@@ -299,6 +300,42 @@ def _listed(
     return None
 
 
+def _factors_listed(
+    question: str, samples: SampleTable, factors: dict[str, Factor], mentions: Sequence[Mention]
+) -> Comparison | None:
+    """ "genes that differ by diet, genotype and sex": several factors of two levels each, and no level named."""
+    named = [m for m in mentions if m.strength >= 2.2]
+    rows = [
+        (one, other)
+        for one, other in pairwise(named)
+        if re.fullmatch(
+            r"\s*(?:,|,?\s*(?:and|or|&))\s*(?:(?:of|by|with|between)\s+)?(?:the\s+)?", question[one.end : other.start]
+        )
+    ]
+    names = list(dict.fromkeys(m.factor for row in rows for m in row))
+    is_asked = named and re.search(
+        r"\b(?:by|effects? of|with|between|affected by|influence of)\s+(?:the\s+)?$",
+        question[: named[0].start],
+        re.IGNORECASE,
+    )
+    if not is_asked or len(names) < 2 or any(m.level is not None for m in mentions) or len(rows) != len(named) - 1:
+        return None
+    if any(factors[name].role not in ("group", "sex") or len(samples.levels(name)) != 2 for name in names):
+        raise UnclearQuestionError(
+            f"The sentence asks for {', '.join(names)} at once.",
+            hint="Name the two levels of each factor to compare, or ask for one factor and adjust for the others.",
+            choices=names,
+        )
+    reasons: list[Reason] = []
+    cautions: list[Caution] = []
+    contrasts = []
+    for name in names:
+        treated, control = find_direction(question, name, list(samples.levels(name)), [], reasons, cautions)
+        contrasts.append(Contrast(factor=name, treated=treated, control=control))
+    reasons.append(_named(contrasts, "The sentence names several factors."))
+    return Comparison(contrasts[0], {}, reasons, cautions, others=contrasts[1:])
+
+
 # ---- "all pairwise" -------------------------------------------------------------------------------------------------
 
 
@@ -421,7 +458,8 @@ def _each_place(
         if not match["before"] and match["each"].lower() != "per":
             continue
         for m in mentions:
-            if m.level is None and 0 <= m.start - match.end() <= 12:
+            is_unit = match["each"].lower() == "per" and factors[m.factor].role == "numeric"
+            if m.level is None and not is_unit and 0 <= m.start - match.end() <= 12:
                 return m.factor, (match.start(), m.end)
         noun = _NOUNS["time"].match(question, match.end())
         if noun:
@@ -479,7 +517,8 @@ def _each_against(
     if factor is None or factors[factor].role in ("constant", "identity", "technical"):
         return None
     levels = in_order(list(samples.levels(factor)))
-    if len(levels) < 3:
+    is_unit = factors[factor].role == "numeric" and question[place[0] :].lstrip().lower().startswith("per ")
+    if len(levels) < 3 or is_unit:  # "per pack year" is its change per unit
         return None
     own = {m.level for m in mentions if m.factor == factor and m.level is not None and not _is_kind(m, place)}
     written = [

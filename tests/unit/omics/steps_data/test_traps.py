@@ -72,6 +72,11 @@ HEAT: Factors = {
     "sex": ["M", "F"] * 6,
 }
 DOSES: Factors = {"dose_mg_kg": column(("0", 4), ("3", 4), ("10", 4), ("30", 4)), "sex": ["M", "F"] * 8}
+SMOKERS: Factors = {
+    "smoking": column(("never", 4), ("former", 4), ("current", 4)),
+    "pack_years": ["0", "0", "0", "0", "10", "22", "15", "30", "40", "25", "33", "18"],
+    "sex": ["M", "F"] * 6,
+}
 
 
 @pytest.mark.parametrize(
@@ -222,6 +227,44 @@ DOSES: Factors = {"dose_mg_kg": column(("0", 4), ("3", 4), ("10", 4), ("30", 4))
         pytest.param(
             "37C vs 22C in mut and wt males", HEAT, "temp: 37C vs 22C", {"sex": ["M"]}, id="versus goes before a list"
         ),
+        pytest.param(
+            "drug vs ctrl with RIN above 7",
+            {"condition": column(("ctrl", 3), ("drug", 3)), "RIN": ["8.1", "6.5", "9.0", "8.8", "7.2", "8.0"]},
+            "condition: drug vs ctrl",
+            {"RIN": ["8.1", "9.0", "8.8", "7.2", "8.0"]},
+            id="a technical number",
+        ),
+        pytest.param(
+            "current vs former in men with more than 12 pack years",
+            SMOKERS,
+            "smoking: current vs former",
+            {"pack_years": ["22", "15", "30", "40", "25", "33", "18"], "sex": ["M"]},
+            id="more than so many",
+        ),
+        pytest.param(
+            "expression per pack year in current smokers",
+            SMOKERS,
+            "pack_years: per unit",
+            {"smoking": ["current"]},
+            id="per a column",
+        ),
+        pytest.param(
+            "is the effect of HFD the same in ob/ob and WT?", DIET, "genotype:diet: ob/ob:HFD vs WT:chow", {}, id="same"
+        ),
+        pytest.param(
+            "does the tumour-normal difference increase with stage?",
+            {"stage": column(("1", 4), ("2", 4), ("3", 4), ("4", 4)), "tissue": ["tumour", "normal"] * 8},
+            "tissue:stage: tumour vs normal, per unit",
+            {},
+            id="a difference that grows",
+        ),
+        pytest.param(
+            "which genes differ by diet and genotype",
+            DIET,
+            "diet: HFD vs chow; genotype: ob/ob vs WT",
+            {},
+            id="several factors",
+        ),
         pytest.param("IL2 effect in CD4 T cells", CELLS, "stim: IL2 vs rest", {"cell type": ["CD4 T"]}, id="a blank"),
     ],
 )
@@ -236,6 +279,15 @@ def test_an_effect_called_specific_is_the_whole_interaction() -> None:
     assert plan.contrast is not None
     assert plan.contrast.factors == ["cell type", "stim"]
     assert plan.reduced == "~ donor + cell type + stim"
+
+
+def test_one_effect_for_all_times_is_said() -> None:
+    factors = {"treatment": (["control"] * 3 + ["treated"] * 3) * 2, "time": column(("6h", 6), ("24h", 6))}
+    plan = plan_question("treated vs control over time", look(factors))
+    assert str(plan.contrast) == "treatment: treated vs control"
+    assert "omics.one_effect" in [caution.code for caution in plan.warnings]
+    each = plan_question("treated vs control at each time point", look(factors))
+    assert "omics.one_effect" not in [caution.code for caution in each.warnings]
 
 
 def test_one_but_not_the_other_is_told_what_the_lists_can_say() -> None:
