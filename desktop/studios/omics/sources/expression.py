@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -18,10 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from desktop.studios.omics.errors import DuplicateIdError, NothingAnalysableError, UnreadableTableError
+from desktop.studios.omics.errors import DuplicateIdError, UnreadableTableError
 from desktop.studios.omics.human_genes import human_genes
 from desktop.studios.omics.schema import Caution, IdType, ValueType
 from desktop.studios.omics.sources.tables import Table
+from desktop.studios.omics.sources.value_columns import is_serial, listed, value_columns
 from desktop.studios.omics.steps.gene_ids import duplicated, eaten_symbols, id_type_of, is_date_like
 from desktop.studios.omics.steps.value_type import value_type
 from desktop.studios.omics.steps.vocabulary import fold, vocabulary
@@ -33,12 +33,6 @@ _SUFFIX = re.compile(
     r"|counts?|read[-_]?counts?|raw[-_]?counts?|rsem|genes|isoforms|results|quant|abundance|bam|sam|cram|txt"
     r"|tsv|csv|tab|gz|sf|fastq|fq|avg[._ -]signal))++$|(?:_S\d{1,3})?(?:_L00\d)?_R[12](?:_001)?$",
     re.IGNORECASE,
-)
-
-_STATISTIC = re.compile(
-    r"\b(log2? ?(fold ?change|fc)|padj|p ?adj|p ?val(ue)?|q ?val(ue)?|fdr|fold ?change|basemean)\b"
-    r"|\bdetection p"
-    r"|\b(conf lo|conf hi|variance|uncertainty var|dispersion var|std ?err|stdev)$"
 )
 
 
@@ -90,7 +84,7 @@ def to_expression(table: Table) -> ExpressionTable:
     ids = table.texts(id_column)
     symbol_column = _symbol_column(table, id_column)
     symbols = table.texts(symbol_column) if symbol_column is not None else [""] * len(ids)
-    columns = _value_columns(table, id_column, cautions)
+    columns = value_columns(table, id_column, cautions)
     for column in columns:
         if column in table.junk:
             row, cell = table.junk[column]
@@ -196,7 +190,7 @@ def _transposed(table: Table, cautions: list[Caution]) -> Table:
     facts = [column for column in range(1, len(table.heading)) if _describes_samples(table, column)]
     if facts:
         text = f"Columns of {table.name} that describe its samples are no genes, so left out: "
-        text += f"{_listed([table.heading[column] for column in facts])}. Give them as a table of samples."
+        text += f"{listed([table.heading[column] for column in facts])}. Give them as a table of samples."
         cautions.append(Caution(code="omics.columns_left_out", text=text))
     numeric = [column for column in range(1, len(table.heading)) if column not in set(facts)]
     values = table.frame[numeric].to_numpy().T
@@ -284,7 +278,7 @@ def _id_column(table: Table) -> int:
             score += 2
         elif vocabulary().has("annotation_headers", name):
             score -= 2
-        if kind == "entrez" and _is_serial(cells) and not vocabulary().has("gene_id_headers", name):
+        if kind == "entrez" and is_serial(cells) and not vocabulary().has("gene_id_headers", name):
             score -= 4
         if column == 0:
             score += 0.5
@@ -306,125 +300,6 @@ def _symbol_column(table: Table, id_column: int) -> int | None:
     return id_column if id_type_of(table.texts(id_column)[:2000]) == "symbol" else None
 
 
-def _is_serial(cells: Sequence[Any]) -> bool:
-    """1, 2, 3 … or 0, 1, 2 …"""
-    try:
-        numbers = [int(float(cell)) for cell in cells]
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return len(numbers) > 1 and numbers[0] in (0, 1) and all(b - a == 1 for a, b in pairwise(numbers))
-
-
-def _value_columns(table: Table, id_column: int, cautions: list[Caution]) -> list[int]:
-    numeric = [column for column in range(len(table.heading)) if column != id_column and table.is_numeric(column)]
-    words = vocabulary()
-    kept: list[int] = []
-    left_out: list[str] = []
-    for column in numeric:
-        name = table.heading[column]
-        bare = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
-        if (
-            words.has("annotation_headers", name)
-            or _is_result(name, bare)
-            or _is_serial(table.frame[column].tolist()[:5000])
-            or _is_key(table, column)
-        ):
-            left_out.append(name or f"column {column + 1}")
-        else:
-            kept.append(column)
-    kept = _one_measure(table, kept, left_out)
-    if len(kept) <= 2 and _n_results(left_out) >= 2:
-        raise NothingAnalysableError(
-            f"{table.name} holds the results of an analysis, not values of samples.",
-            hint="Give the table of counts that the analysis was made from.",
-            file=table.name,
-            columns=table.heading[:30],
-        )
-    kept = _without_totals(table, kept, left_out)
-    if left_out:
-        cautions.append(Caution(code="omics.columns_left_out", text=f"Not samples, so left out: {_listed(left_out)}."))
-    if not kept:
-        raise NothingAnalysableError(
-            f"{table.name} has no column of expression values.",
-            hint="Give a table with one row a gene and one column a sample.",
-            file=table.name,
-            columns=table.heading[:30],
-        )
-    return kept
-
-
-def _is_result(name: str, bare: str) -> bool:
-    """A heading of statistics: a fold change, a p-value, a variance, the bounds of an interval."""
-    if len(bare) > 2 and vocabulary().has("result_headers", name):
-        return True
-    return bool(_STATISTIC.search(bare))
-
-
-def _n_results(names: Sequence[str]) -> int:
-    """How many of the headings are a fold change or a p-value."""
-    return sum(bool(_STATISTIC.search(re.sub(r"[^a-z0-9]+", " ", name.lower()).strip())) for name in names)
-
-
-def _is_key(table: Table, column: int) -> bool:
-    """Whole numbers of which nearly each stands once: an identifier or a coordinate, never reads."""
-    cells = table.frame[column].to_numpy()
-    if len(cells) < 200 or not np.issubdtype(cells.dtype, np.integer):
-        return False
-    return len(np.unique(cells)) > 0.97 * len(cells)
-
-
-def _one_measure(table: Table, columns: list[int], left_out: list[str]) -> list[int]:
-    """Where each sample has several measures ("A_count", "A_FPKM"), keep the reads; of a bead array the signal."""
-    signals = [column for column in columns if re.search(r"(avg|average)[ _.]?signal", table.heading[column].lower())]
-    if len(signals) >= 2:
-        left_out += [table.heading[column] for column in columns if column not in set(signals)]
-        return signals
-    measures = {column: _measure(table.heading[column]) for column in columns}
-    kinds = Counter(measures.values())
-    counted = [column for column in columns if measures[column] == "counts"]
-    if len(counted) >= 2 and len(kinds) > 1 and (kinds["normalised"] or kinds["counts"] * 2 >= kinds[""]):
-        left_out += [table.heading[column] for column in columns if measures[column] != "counts"]
-        return counted
-    if (
-        kinds["normalised"]
-        and kinds[""] >= 2
-        and all(
-            np.issubdtype(table.frame[column].to_numpy().dtype, np.integer)
-            for column in columns
-            if not measures[column]
-        )
-    ):
-        left_out += [table.heading[column] for column in columns if measures[column]]
-        return [column for column in columns if not measures[column]]
-    return columns
-
-
-def _measure(name: str) -> str:
-    padded = f" {fold(re.sub(r'[(:)]|[.](?=[A-Za-z])', ' ', name))} "
-    for kind, which in (("normalised", "normalised_suffixes"), ("counts", "count_suffixes")):
-        for word in vocabulary().lists[which]:
-            if padded.endswith(f" {word} ") or padded.startswith(f" {word} "):
-                return kind
-    return ""
-
-
-def _without_totals(table: Table, columns: list[int], left_out: list[str]) -> list[int]:
-    """Leave out a column that is the sum or mean of all the others."""
-    if len(columns) < 3:
-        return columns
-    values = table.frame[columns].to_numpy(dtype=float)
-    total = values.sum(axis=1)
-    for at, column in enumerate(columns):
-        others = total - values[:, at]
-        if np.any(others > 0) and (
-            np.allclose(values[:, at], others, rtol=1e-4, atol=1e-6)
-            or np.allclose(values[:, at], others / (len(columns) - 1), rtol=1e-4, atol=1e-6)
-        ):
-            left_out.append(table.heading[column])
-            return [other for other in columns if other != column]
-    return columns
-
-
 def _gene_rows(ids: Sequence[str], name: str, cautions: list[Caution]) -> list[int]:
     words = vocabulary()
     tallies = [
@@ -441,7 +316,7 @@ def _gene_rows(ids: Sequence[str], name: str, cautions: list[Caution]) -> list[i
         cautions.append(
             Caution(
                 code="omics.rows_left_out",
-                text=f"{len(dropped)} row(s) of {name} are not genes, so left out: {_listed(shown)}.",
+                text=f"{len(dropped)} row(s) of {name} are not genes, so left out: {listed(shown)}.",
             )
         )
     kept = [row for row in range(len(ids)) if row not in set(dropped)]
@@ -462,7 +337,7 @@ def _report_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cauti
         cautions.append(
             Caution(
                 code="omics.symbols_eaten",
-                text=f"A spreadsheet turned {len(eaten)} gene symbol(s) into dates or numbers: {_listed(eaten)}. "
+                text=f"A spreadsheet turned {len(eaten)} gene symbol(s) into dates or numbers: {listed(eaten)}. "
                 "They are kept as they stand; which genes they were cannot be told.",
             )
         )
@@ -476,14 +351,14 @@ def unique_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cautio
         return ids
     if id_type in ("ensembl", "entrez", "flybase", "probe") or len(twice) > 0.2 * len(set(ids)):
         raise DuplicateIdError(
-            f"{name} has {len(twice)} gene identifier(s) more than once: {_listed(list(twice))}.",
+            f"{name} has {len(twice)} gene identifier(s) more than once: {listed(list(twice))}.",
             hint="Each gene needs one row: remove the copies, or add up the rows that belong together.",
             duplicates=list(twice)[:50],
         )
     cautions.append(
         Caution(
             code="omics.duplicate_ids",
-            text=f"{len(twice)} gene name(s) stand more than once: {_listed(list(twice))}. Each row is tested "
+            text=f"{len(twice)} gene name(s) stand more than once: {listed(list(twice))}. Each row is tested "
             f"by itself; "
             "the second and later ones are numbered.",
         )
@@ -501,8 +376,3 @@ def unique_ids(ids: list[str], id_type: IdType, name: str, cautions: list[Cautio
         taken.add(new)
         unique.append(new)
     return unique
-
-
-def _listed(items: Sequence[str], most: int = 6) -> str:
-    shown = ", ".join(items[:most])
-    return shown + (f" and {len(items) - most} more" if len(items) > most else "")

@@ -119,7 +119,21 @@ def find_layout(rows: Sequence[Sequence[str]]) -> Layout | None:
     if len(heading) == width - 1:
         last_empty = all(not row[-1].strip() for row in rows[head + 1 :] if len(row) == width)
         heading = [*heading, ""] if last_empty else ["", *heading]
+    if head and len(rows[head - 1]) == width == len(rows[head]):
+        heading = _with_groups([cell.strip() for cell in rows[head - 1]], heading)
     return Layout(heading, head + 1, width, is_made=False, title_rows=head)
+
+
+def _with_groups(above: Sequence[str], heading: list[str]) -> list[str]:
+    """Names that stand more than once ("rep1") told apart by the groups above them, a merged cell standing once."""
+    names = [name for name in heading[1:] if name]
+    if len(set(names)) == len(names):
+        return heading
+    group, told = "", list(heading)
+    for at in range(1, len(heading)):
+        group = above[at] or group
+        told[at] = f"{group}_{heading[at]}" if group and heading[at] else heading[at]
+    return told if len(set(filter(None, told[1:]))) == len(names) else heading
 
 
 def _may_be_heading(row: Sequence[str], width: int) -> bool:

@@ -198,6 +198,14 @@ def test_rows_that_are_no_genes(tmp_path: Path) -> None:
     assert_counts(look(write(tmp_path / "a.csv", text + "\n")))
 
 
+def test_groups_over_names_that_repeat_tell_samples_apart(tmp_path: Path) -> None:
+    lines = table_text(GENES, ["rep1", "rep2", "rep3"] * 2, COUNTS, sep=",").splitlines()
+    found = look(write(tmp_path / "a.csv", "\n".join([",WT,,,KO,,", *lines]) + "\n"))
+    assert_counts(found)
+    assert found.samples.samples == ["WT_rep1", "WT_rep2", "WT_rep3", "KO_rep1", "KO_rep2", "KO_rep3"]
+    assert found.samples.factors["condition"] == ["WT"] * 3 + ["KO"] * 3
+
+
 def test_samples_in_rows_with_their_groups(tmp_path: Path) -> None:
     rows = [[name[:2], k % 2 + 1, *COUNTS[:, k]] for k, name in enumerate(NAMES)]
     found = look(table(tmp_path / "a.csv", rows, ids=NAMES, columns=["group", "batch", *GENES], sep=","))
