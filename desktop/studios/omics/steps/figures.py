@@ -76,9 +76,19 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
 
 
 def shown(text: str, longest: int = 24) -> str:
-    """A name from the data as one short printable line."""
+    """A name from the data as one short printable line; of a long one both ends, where names often differ."""
     line = "".join(c if c.isprintable() else " " for c in text)
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    n_last = (longest - 1) // 3
+    return line if len(line) <= longest else f"{line[: longest - 1 - n_last]}…{line[len(line) - n_last :]}"
+
+
+def set_title(axes: Axes, text: str) -> None:
+    """A title over the axes, in smaller letters where it would leave the figure."""
+    title = axes.set_title(shown(text, 90))
+    figure = axes.figure
+    extent = title.get_window_extent(FigureCanvasAgg(figure).get_renderer())  # type: ignore[arg-type, no-untyped-call]
+    room = figure.get_figwidth() * figure.dpi * 0.98 - extent.x0  # type: ignore[union-attr]
+    title.set_fontsize(title.get_fontsize() * min(1.0, room / max(extent.width, 1.0)))
 
 
 def use_log_scale(axis: Axis, most: int = 9) -> None:
@@ -151,10 +161,14 @@ def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]], marker:
 def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, title: str, n_labels: int = 15) -> Figure:
     """-log10 adjusted p against log2 fold change, both thresholds dashed, the surest genes named.
 
-    p = 0 (below the smallest float) is drawn as a triangle at the top edge. Genes without an adjusted p are left out.
+    p = 0 (below the smallest float) is drawn as a triangle at the top edge, a change far beyond others' as one at the
+    side. Genes without an adjusted p are left out.
     """
     tested = results[results["padj"].notna() & results["log2_fold_change"].notna()]
     p, lfc = tested["padj"].to_numpy(), tested["log2_fold_change"].to_numpy()
+    limit = _change_limit(lfc)
+    beyond = np.abs(lfc) > limit
+    place = np.clip(lfc, -limit, limit)
     is_capped = p == 0
     height = -np.log10(np.where(is_capped, 1.0, p))
     top = max(1.0, float(height.max(initial=0.0))) * (1.08 if is_capped.any() else 1.0)
@@ -166,30 +180,41 @@ def draw_volcano(results: pd.DataFrame, alpha: float, lfc_threshold: float, titl
         (significant & (lfc > 0), UP),
         (significant & (lfc < 0), DOWN),
     ):
-        for is_cap, marker in ((False, "o"), (True, "^")):
-            here = mask & (is_capped == is_cap)
+        for where, marker in (
+            (~is_capped & ~beyond, "o"),
+            (is_capped, "^"),
+            (~is_capped & beyond & (lfc < 0), "<"),
+            (~is_capped & beyond & (lfc > 0), ">"),
+        ):
+            here = mask & where
             if here.any():
-                size = 26 if is_cap else 7
+                size = 7 if marker == "o" else 26
                 many = here.sum() > N_POINTS_AS_IMAGE
                 axes.scatter(
-                    lfc[here], height[here], s=size, c=colour, marker=marker, lw=0, alpha=0.75, rasterized=many
+                    place[here], height[here], s=size, c=colour, marker=marker, lw=0, alpha=0.75, rasterized=many
                 )
     axes.axhline(-np.log10(alpha), color=GREY, lw=0.7, ls="--")
     for edge in (-lfc_threshold, lfc_threshold) if lfc_threshold > 0 else ():
         axes.axvline(edge, color=GREY, lw=0.7, ls="--")
     axes.set(xlabel="log2 fold change", ylabel="−log10 adjusted p")
-    axes.set_title(shown(title, 70))
+    set_title(axes, title)
     axes.set_ylim(-0.02 * top, top * 1.1)
     n_up, n_down = int((significant & (lfc > 0)).sum()), int((significant & (lfc < 0)).sum())
     handles = [Patch(color=UP, label=f"up {n_up:,}"), Patch(color=DOWN, label=f"down {n_down:,}")]
     figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.98, 0.985), ncols=2, borderpad=0)
-    if is_capped.any():
-        axes.text(0.01, 0.99, f"▲ p below 1e-308: {int(is_capped.sum())}", transform=axes.transAxes, va="top", size=7)
+    marked = [f"▲ p below 1e-308: {int(is_capped.sum())}"] if is_capped.any() else []
+    marked += [f"◀ ▶ beyond ±{limit:.1f}: {int((beyond & ~is_capped).sum())}"] if (beyond & ~is_capped).any() else []
+    axes.text(0.01, 0.99, "   ".join(marked), transform=axes.transAxes, va="top", size=7)
     names = np.where(tested["gene_symbol"] != "", tested["gene_symbol"], tested["gene_id"])
     best = np.flatnonzero(significant)
     best = best[np.lexsort((-np.abs(lfc[best]), p[best]))[:n_labels]]
-    place_labels(axes, [(lfc[i], height[i], str(names[i])) for i in best])
+    place_labels(axes, [(place[i], height[i], str(names[i])) for i in best])
     return figure
+
+
+def _change_limit(lfc: Matrix) -> float:
+    """|log2 fold change| where the axis ends: a little beyond all but a few genes."""
+    return max(1.0, float(np.quantile(np.abs(lfc), 0.998)) * 1.15) if len(lfc) else 1.0
 
 
 def draw_ma(
@@ -201,7 +226,7 @@ def draw_ma(
     tested = results[seen & results["log2_fold_change"].notna()]
     mean, lfc = tested["base_mean"].to_numpy(), tested["log2_fold_change"].to_numpy()
     significant = (tested["padj"] < alpha).to_numpy()
-    limit = max(1.0, float(np.quantile(np.abs(lfc), 0.998)) * 1.15) if len(lfc) else 1.0
+    limit = _change_limit(lfc)
     beyond = np.abs(lfc) > limit
     clipped = np.clip(lfc, -limit, limit)
     figure, axes = new_axes()
@@ -217,7 +242,7 @@ def draw_ma(
     if len(mean) and not is_log:
         use_log_scale(axes.xaxis)
     axes.set(xlabel=f"mean of {shown_as}", ylabel="log2 fold change", ylim=(-limit * 1.05, limit * 1.05))
-    axes.set_title(shown(title, 70))
+    set_title(axes, title)
     names = np.where(tested["gene_symbol"] != "", tested["gene_symbol"], tested["gene_id"])
     best = np.flatnonzero(significant)
     best = best[np.argsort(tested["padj"].to_numpy()[best], kind="stable")[:n_labels]]
@@ -266,9 +291,9 @@ def draw_clustering(joins: Matrix, names: list[str], levels: list[str], colour_b
     joins   (S - 1, 4) as `clustering` gives them
     """
     height = max(2.2, min(14.0, 0.9 + 0.2 * len(names)))
-    figure = Figure(figsize=(7.2, height))
+    figure = Figure(figsize=(8.4, height))
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.04, 0.5 / height, 0.62, 1 - 0.8 / height))
+    axes = figure.add_axes((0.035, 0.5 / height, 0.53, 1 - 0.8 / height))
     axes.set_title("Samples, clustered", size=10, loc="left")
     if len(joins):
         tree = dendrogram(joins, no_plot=True)
@@ -291,17 +316,23 @@ def draw_clustering(joins: Matrix, names: list[str], levels: list[str], colour_b
         for label, k in zip(axes.get_yticklabels(), order, strict=True):
             label.set_color(colours[levels[k]])
         patches = [Patch(color=colour, label=shown(level, 18)) for level, colour in list(colours.items())[:10]]
-        figure.legend(handles=patches, title=shown(colour_by, 18), loc="upper right", bbox_to_anchor=(1.0, 0.98))
+        figure.legend(handles=patches, title=shown(colour_by, 18), loc="upper left", bbox_to_anchor=(0.78, 0.98))
     return figure
 
 
 def draw_heatmap(
-    z: Matrix, genes: list[str], names: list[str], factors: dict[str, list[str]], transformed_as: str
+    z: Matrix,
+    genes: list[str],
+    names: list[str],
+    factors: dict[str, list[str]],
+    levels: dict[str, list[str]],
+    transformed_as: str,
 ) -> Figure:
     """Genes (rows) by samples (columns) in clustered order, z-scores of transformed values, one colour strip a factor.
 
     z         (N, S) in the order to draw; blue is below the gene's mean, orange above
     factors   factor -> one level a sample, in the drawn order
+    levels    factor -> its levels in the order of their colours, the same as in the other figures
     """
     n_genes, n_samples = z.shape
     height = 1.9 + 0.34 * len(factors) + max(2.4, min(12.0, 0.125 * n_genes))
@@ -323,11 +354,11 @@ def draw_heatmap(
     )
     legend_y = 1 - 0.45 / height
     offset = 0
-    for row, (factor, levels) in enumerate(factors.items()):
+    for row, (factor, ones) in enumerate(factors.items()):
         axes = figure.add_subplot(grid[row])
-        order = list(dict.fromkeys(levels))
+        order = levels[factor]
         colours = [GROUP_COLOURS[(offset + k) % len(GROUP_COLOURS)] for k in range(len(order))]
-        codes = np.array([[order.index(level) for level in levels]])
+        codes = np.array([[order.index(level) for level in ones]])
         axes.imshow(codes, aspect="auto", cmap=ListedColormap(colours), vmin=-0.5, vmax=len(order) - 0.5)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
@@ -367,6 +398,7 @@ def draw_spread(spread: pd.DataFrame, spread_as: str, shown_as: str, *, is_log: 
     """
     mean, gene_wise, fitted, final = (spread.iloc[:, k].to_numpy(dtype=float) for k in range(4))
     figure, axes = new_axes()
+    figure.subplots_adjust(left=0.16)
     seen = np.isfinite(gene_wise) & np.isfinite(fitted) & (is_log | (mean > 0)) & (gene_wise > 1e-7)
     if seen.any():
         many = bool(seen.sum() > N_POINTS_AS_IMAGE)
@@ -377,7 +409,7 @@ def draw_spread(spread: pd.DataFrame, spread_as: str, shown_as: str, *, is_log: 
         if not is_log:
             use_log_scale(axes.xaxis)
         use_log_scale(axes.yaxis)
-        axes.legend(loc="lower left")
+        axes.legend(loc="lower left", markerscale=3)
     else:
         axes.text(0.5, 0.5, "no gene varies more than chance gives", ha="center", transform=axes.transAxes)
     axes.set(xlabel=f"mean of {shown_as}", ylabel=spread_as)
@@ -444,13 +476,16 @@ def draw_top_genes(
     n_genes = len(genes)
     n_columns = min(4, max(1, n_genes))
     n_rows = max(1, -(-n_genes // n_columns))
-    figure = Figure(figsize=(2.1 * n_columns + 0.4, 1.9 * n_rows + 0.5))
+    levels = [group for group in dict.fromkeys(groups) if isinstance(group, str)]
+    ticks = [shown(level, 16) for level in levels]
+    is_crowded = len("".join(ticks)) > 22  # side by side they would run into one another
+    each = 2.3 if is_crowded else 1.9
+    height = each * n_rows + 0.5
+    figure = Figure(figsize=(2.1 * n_columns + 0.4, height))
     FigureCanvasAgg(figure)
     panels = figure.subplots(n_rows, n_columns, squeeze=False)
-    figure.subplots_adjust(
-        left=0.09, right=0.98, top=1 - 0.55 / (1.9 * n_rows + 0.5), bottom=0.1, wspace=0.45, hspace=0.45
-    )
-    levels = [group for group in dict.fromkeys(groups) if isinstance(group, str)]
+    figure.subplots_adjust(left=0.09, right=0.98, top=1 - 0.55 / height, wspace=0.45)
+    figure.subplots_adjust(bottom=(0.75 if is_crowded else 0.4) / height, hspace=0.85 if is_crowded else 0.45)
     x = np.array([levels.index(group) if isinstance(group, str) else group for group in groups], dtype=float)
     colours = [GROUP_COLOURS[int(place) % 8] if levels else GROUP_COLOURS[0] for place in x]
     spread = np.zeros(len(groups))
@@ -472,7 +507,11 @@ def draw_top_genes(
             use_log_scale(axes.yaxis, most=5)
         axes.set_title(shown(genes[k], 18), size=8)
         if levels:
-            axes.set_xticks(range(len(levels)), [shown(level, 10) for level in levels], fontsize=7)
+            axes.set_xticks(range(len(levels)), ticks, fontsize=7)
+            if is_crowded:
+                axes.tick_params(axis="x", rotation=40)
+                for tick in axes.get_xticklabels():
+                    tick.set(ha="right", rotation_mode="anchor")
             axes.set_xlim(-0.6, len(levels) - 0.4)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -554,10 +593,14 @@ def draw_enrichment(table: pd.DataFrame, alpha: float, title: str, n_each: int =
     axes.grid(axis="y", lw=0.3, color=PALE)
     axes.set_xlabel("fold enrichment over the genes tested")
     is_found = bool((rows["padj"] < alpha).any())
-    axes.set_title(shown(f"Gene sets: {title}" if is_found else f"No gene set below {alpha:g}: {title}", 70))
+    heading = shown(f"Gene sets: {title}" if is_found else f"No gene set below {alpha:g}: {title}", 90)
+    figure.suptitle(heading, x=0.02, y=1 - 0.1 / figure.get_figheight(), ha="left", va="top", size=10)
     most = int(hits.max(initial=1.0))
     some = sorted({max(1, most // 10), max(1, most // 3), most})
-    sizes = [axes.scatter([], [], s=8.0 + 110.0 * n / max(1, some[-1]), c=GREY, lw=0, label=f"{n} hits") for n in some]
+    sizes = [
+        axes.scatter([], [], s=8.0 + 110.0 * n / some[-1], c=GREY, lw=0, label="1 hit" if n == 1 else f"{n} hits")
+        for n in some
+    ]
     colours = [Patch(color=UP, label="up"), Patch(color=DOWN, label="down")]
     axes.legend(handles=[*colours, *sizes], loc="upper left", bbox_to_anchor=(1.01, 1.0), labelspacing=0.9)
     return figure
@@ -585,7 +628,7 @@ def draw_running_scores(lines: list[dict[str, Any]], stat: Matrix, title: str) -
     top.set_ylim(low, high + 0.075 * len(lines) * (high - low))
     top.legend(loc="upper right", fontsize=6.5, labelspacing=0.25)
     top.set_ylabel("running score")
-    top.set_title(shown(f"Sets at the ends of the ranking: {title}", 70))
+    set_title(top, f"Sets at the ends of the ranking: {title}")
     below.set_ylim(len(lines), 0)
     below.set_yticks([])
     turn = int((stat > 0).sum())

@@ -312,9 +312,9 @@ def write_heatmap(data: Data, chosen: NDArray[np.intp], symbols: pd.Series, stri
     write_table(heatmap, out / "heatmap.csv", index=False)
     groups = {factor: [data.samples[factor].iloc[k] for k in columns] for factor in strips}
     labels = [data.labels[k] for k in chosen]
-    save_figure(
-        draw_heatmap(z, labels, list(heatmap.columns[2:]), groups, data.transformed_as), out / "figures", "heatmap"
-    )
+    levels = {factor: list(dict.fromkeys(data.samples[factor])) for factor in strips}
+    figure = draw_heatmap(z, labels, list(heatmap.columns[2:]), groups, levels, data.transformed_as)
+    save_figure(figure, out / "figures", "heatmap")
 
 
 def draw_answer(data: Data, answer: Answer, strips: list[str]) -> None:
