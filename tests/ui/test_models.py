@@ -13,11 +13,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
 from desktop.core.errors import AppError
-from desktop.core.jobs import JobState
+from desktop.core.jobs import JobRecord, JobState
 from desktop.core.models import Message, Prompt, Task
 from desktop.gateway.config import ServerSettings
+from desktop.studios.machine.queries import ModelRow
 from desktop.ui.frame import Frame
-from desktop.ui.itemmodels.model_lines import Fetch, ModelLine, to_lines
+from desktop.ui.itemmodels.model_lines import Fetch, ModelLine, fetches_of, to_lines
 from desktop.ui.panels.models import ModelsPanel
 from desktop.workers.workbench import Workbench
 from tests.stand_ins.hub import HubServer, Trouble
@@ -101,6 +102,15 @@ def test_a_model_is_imported_loaded_kept_unloaded_and_put_in_the_trash(
         await until(lambda: select(panel, "tiny").state == "in Trash", "the Trash")
         QTest.mouseClick(panel.buttons["restore"], Qt.MouseButton.LeftButton)
         await until(lambda: select(panel, "tiny").state == "on disk", "the way back")
+
+        await until(panel.buttons["trash"].isEnabled, "the Trash to be possible")
+        QTest.mouseClick(panel.buttons["trash"], Qt.MouseButton.LeftButton)
+        await until(lambda: select(panel, "tiny").state == "in Trash", "the Trash again")
+        QTest.mouseClick(panel.buttons["empty"], Qt.MouseButton.LeftButton)
+        await until(lambda: panel.findChildren(QMessageBox), "the question")
+        (box,) = panel.findChildren(QMessageBox)
+        next(button for button in box.buttons() if button.text().replace("&", "") == "Delete").click()
+        await until(lambda: panel.model.row_of("tiny") is None, "its end")
 
     run(scenario())
 
@@ -226,3 +236,22 @@ def test_requests_and_features_are_explained(frame: Frame, run: Run[Any], workbe
         await until(lambda: "no flag nonsense" in panel.features.words.text(), "the fault")
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "state", "said"),
+    [
+        pytest.param("download", {"model": "m"}, JobState.WAITING, "waiting (downloading)", id="waiting"),
+        pytest.param("download", {"model": "m"}, JobState.RUNNING, "downloading 40 %", id="downloading"),
+        pytest.param("download", {"model": "m"}, JobState.INTERRUPTED, "stopped at 40 %", id="cut off by a crash"),
+        pytest.param("import", {"source": "/x/own.gguf"}, JobState.RUNNING, "importing 40 %", id="importing"),
+    ],
+)
+def test_a_model_on_its_way_in_words(kind: str, params: dict[str, str], state: JobState, said: str) -> None:
+    row = ModelRow("m", "M", "small", "mlx", "available", 1, 4, 8, ("text",), "MIT", "a/m", "")
+    job = JobRecord("j1", f"machine.{kind}_model", "", "machine", "default", "io", state, params, 1.0, done_frac=0.4)
+    lines = {line.title: line for line in to_lines([row], {}, (), fetches_of([job]))}
+    line = lines["own.gguf" if kind == "import" else "M"]
+    assert line.state == said
+    assert line.fetch is not None
+    assert line.fetch.is_running == (state is not JobState.INTERRUPTED)

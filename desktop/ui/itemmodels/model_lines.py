@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal, Protocol
 
 from desktop.core.jobs import JobRecord, JobState
 from desktop.studios.machine.queries import ModelRow
 
-Place = Literal["available", "on disk", "linked", "in Trash", "on a server", "not allowed", "not set up"]
+Place = Literal["on its way", "available", "on disk", "linked", "in Trash", "on a server", "not allowed", "not set up"]
 DOWNLOAD = "machine.download_model"
-_ORDER = {"on disk": 0, "linked": 0, "on a server": 1, "not allowed": 1, "available": 2, "not set up": 3, "in Trash": 4}
+_MAKES = {"machine.import_model": "importing", "machine.quantise_model": "quantising"}
+_ORDER = {
+    "on its way": 0,
+    "on disk": 0,
+    "linked": 0,
+    "on a server": 1,
+    "not allowed": 1,
+    "available": 2,
+    "not set up": 3,
+    "in Trash": 4,
+}
 
 
 class Server(Protocol):
@@ -32,12 +43,17 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A download: under way, or the last one when it did not come to its end."""
+    """How a model comes here: under way, or a download that did not come to its end.
+
+    verb    what is done · title  of a model that has no other row yet
+    """
 
     job: str
     state: JobState
     done_frac: float
     note: str = ""
+    verb: str = "downloading"
+    title: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -129,17 +145,26 @@ def to_lines(
     lines = [_local(row, live.get(row.id, {}), known.get(row.id, {}), (fetches or {}).get(row.id)) for row in rows]
     listed = {line.id for line in lines}
     lines += [_server(one, known.get(one.id)) for one in servers if one.id not in listed]
+    lines += [
+        ModelLine(name, fetch.title, "", "", "on its way", fetch=fetch)
+        for name, fetch in (fetches or {}).items()
+        if fetch.title
+    ]
     return sorted(lines, key=lambda line: _ORDER[line.place])
 
 
 def fetches_of(jobs: Iterable[JobRecord]) -> dict[str, Fetch]:
-    """The last download of each model that has not come to its end, by model."""
+    """Models on their way by id, and the last download of each that did not come to its end; imports by job."""
     last: dict[str, JobRecord] = {}
+    found: dict[str, Fetch] = {}
     for job in jobs:
         model = str(job.params.get("model", ""))
         if job.kind == DOWNLOAD and (model not in last or last[model].created_s <= job.created_s):
             last[model] = job
-    return {
+        elif job.kind in _MAKES and not job.state.is_final:
+            title = str(job.params.get("name") or PurePath(str(job.params.get("source", ""))).name)
+            found[f"job:{job.id}"] = Fetch(job.id, job.state, job.done_frac, job.note, _MAKES[job.kind], title)
+    return found | {
         model: Fetch(job.id, job.state, job.done_frac, job.note)
         for model, job in last.items()
         if job.state is not JobState.DONE and (job.done_frac > 0 or not job.state.is_final)
@@ -187,8 +212,8 @@ def _server(server: Server, known: Mapping[str, Any] | None) -> ModelLine:
 
 def _fetch_words(fetch: Fetch) -> str:
     if fetch.state is JobState.WAITING:
-        return "waiting to download"
-    return f"{'downloading' if fetch.is_running else 'stopped at'} {fetch.done_frac:.0%}".replace("%", " %")
+        return f"waiting ({fetch.verb})"
+    return f"{fetch.verb if fetch.is_running else 'stopped at'} {fetch.done_frac:.0%}".replace("%", " %")
 
 
 def _minutes(seconds: Any) -> str:

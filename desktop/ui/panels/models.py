@@ -41,6 +41,7 @@ _NO_MODEL = (
     "No model on this machine yet. Benchtop works without one; with one it plans from freer sentences and writes "
     "report text. Select a model to see whether it fits, or import one of your own."
 )
+_ONLY_WHEN_NEEDED = ("stop", "empty", "allow", "withdraw")
 _TIERS = (("small", "Small"), ("medium", "Medium"), ("large", "Large"))
 
 
@@ -80,13 +81,14 @@ class ModelsPanel(Panel):
             name: self._button(title, tip, do)
             for name, title, tip, do in (
                 ("download", "Download…", "Fetch the selected model from its publisher", self._download),
-                ("stop", "Stop Download", "What came so far is kept", self._stop),
+                ("stop", "Stop", "What was downloaded so far is kept", self._stop),
                 ("load", "Load", "Take it into memory ahead of use", partial(self._on_loop, "load")),
                 ("unload", "Unload", "Give its memory back", partial(self._on_loop, "unload")),
                 ("keep", "Keep in Memory", "Never unload it to make room", partial(self._on_loop, "keep")),
                 ("release", "Let Go", "Let it be unloaded when idle", partial(self._on_loop, "release")),
                 ("trash", "Move to Trash", "", self._trash),
                 ("restore", "Put Back", "", self._restore),
+                ("empty", "Empty Trash…", "Remove the models in the Trash for good", self._empty_trash),
                 ("allow", "Allow…", "Let texts go to this server; says first what would leave", self._allow),
                 ("withdraw", "Withdraw", "Send nothing to this server any more", self._withdraw),
             )
@@ -226,7 +228,7 @@ class ModelsPanel(Panel):
 
     async def _ask_fit(self, line: ModelLine) -> None:
         """Whether it would go into memory beside what is there now."""
-        if line.is_server or line.place in ("not set up", "in Trash"):
+        if line.is_server or line.place in ("not set up", "in Trash", "on its way"):
             return
         bench = self._bridge.workbench
         try:
@@ -268,12 +270,13 @@ class ModelsPanel(Panel):
             "release": line is not None and bool(line.live.get("is_pinned")),
             "trash": line is not None and line.is_here and not line.live,
             "restore": line is not None and line.place == "in Trash",
+            "empty": line is not None and line.place == "in Trash",
             "allow": line is not None and line.place == "not allowed",
             "withdraw": line is not None and line.place == "on a server",
         }
         for name, is_on in states.items():
             self.buttons[name].setEnabled(is_on)
-            self.buttons[name].setVisible(is_on if is_server or name in ("stop", "allow", "withdraw") else True)
+            self.buttons[name].setVisible(is_on if is_server or name in _ONLY_WHEN_NEEDED else True)
         if not is_server:
             for one, other in (("load", "unload"), ("keep", "release"), ("trash", "restore")):
                 self.buttons[one].setVisible(not states[other])
@@ -374,9 +377,8 @@ class ModelsPanel(Panel):
         if job.kind not in _JOBS:
             return
         if not job.state.is_final:
-            if job.kind == DOWNLOAD:
-                self._fetches |= fetches_of([job])
-                self._show()
+            self._fetches |= fetches_of([job])
+            self._show()
             return
         self._bridge.start(self._load())
         if job.state is JobState.FAILED and job.error is not None:
@@ -392,11 +394,10 @@ class ModelsPanel(Panel):
         if await ask_consent(self, self._bridge, title, job.error, leaves="the model's name"):
             await self._bridge.submit(DOWNLOAD, {"model": model_id, "allow_net": True})
 
-    async def empty_trash(self) -> None:
+    async def _empty_trash(self) -> None:
         """Delete what is in the Trash of models for good, after a yes."""
         if await ask_yes(self, "Delete the models in the Trash?", "Their files are removed for good.", "Delete"):
             await self._bridge.read(queries.empty_trash, self._bridge.workbench.paths)
-            await self._load()
 
     def _as_text(self, lines: Sequence[int]) -> str:
         rows = [[str(self.model.index(line, n).data() or "") for n in range(len(HEADINGS))] for line in lines]
