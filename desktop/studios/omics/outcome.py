@@ -22,7 +22,7 @@ from desktop.studios.omics.errors import (
 )
 
 _STEP = re.compile(r"\[step ([1-9]\d?)/([1-9]\d?)\] ([A-Za-z][A-Za-z ,'-]{0,59})")
-_ERROR = re.compile(r"(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Exit|Interrupt|Genes|NotFound))(?:: (.*))?")
+_ERROR = re.compile(r"(?:[\w.]+\.)?_?([A-Z]\w*(?:Error|Exception|Exit|Interrupt|Genes|NotFound))(?:: (.*))?")
 _PLACE = re.compile(r'File "[^"]*\banalysis\.py", line (\d{1,6})\b')
 _QUOTED = re.compile(r"'([^']{1,200})'|\"([^\"]{1,200})\"")
 _MOST_COLUMNS = 500  # told in an error
@@ -31,6 +31,8 @@ _KNOWN = (  # (reason, error, what its words must hold, sentence, hint); {0} is 
     ("missing_package", "ModuleNotFoundError", "", "The sandbox lacks a package the script needs: {0}.",
      "Use a package of the list in docs/guide/sandbox-rules.md, or rebuild the sandbox image."),
     ("memory", "MemoryError", "", "The analysis ran out of memory.",
+     "Raise the memory limit in Settings, or use fewer genes."),
+    ("memory", "ArrayMemoryError", "", "The analysis ran out of memory: {0}.",
      "Raise the memory limit in Settings, or use fewer genes."),
     ("singular", "LinAlgError", "", "The design cannot be solved: {0}.",
      "Take a factor out of the design; two may say the same."),
@@ -107,6 +109,8 @@ def failure(
             record=record,
         )
     found = diagnosis(outcome.log, script, columns or {})
+    if found.reason == "memory":  # the limit was met inside Python, before the system had to stop it
+        return OutOfMemoryError(found.message, hint=found.hint, record=record, line=found.line)
     return AnalysisFailedError(
         found.message,
         hint=found.hint,

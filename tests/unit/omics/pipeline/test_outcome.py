@@ -53,12 +53,16 @@ def test_a_traceback_becomes_its_last_words() -> None:
     assert found.line == 1790
 
 
+ARRAY_MEMORY = "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 2.98 GiB for an array"
+
+
 @pytest.mark.parametrize(
     ("log", "said"),
     [
         pytest.param("ModuleNotFoundError: No module named 'formulaic'", "formulaic", id="package missing"),
         pytest.param("numpy.linalg.LinAlgError: Singular matrix", "cannot be solved", id="singular"),
         pytest.param("MemoryError", "memory", id="memory"),
+        pytest.param(ARRAY_MEMORY, "out of memory: Unable to allocate 2.98 GiB", id="memory for an array"),
         pytest.param("KeyError: 'treatment'", "“treatment”", id="column missing"),
         pytest.param("UnicodeDecodeError: 'utf-8' codec can't decode byte", "encoding", id="encoding"),
         pytest.param("pandas.errors.ParserError: Error tokenizing data", "taken apart", id="separator"),
@@ -96,3 +100,9 @@ def test_every_ending_has_its_error(status: RunStatus, code: str) -> None:
     error = failure(RunOutcome(status, 1, 2.0, choice, log=TRACEBACK), "/kept/here")
     assert error.code == code
     assert error.hint
+
+
+def test_memory_that_python_ran_out_of_is_the_same_failure() -> None:
+    """So that its repair is offered: more memory, with a yes where a limit was set or the script is somebody's own."""
+    outcome = RunOutcome("failed", 1, 2.0, IsolationChoice("process", True, "child"), log=ARRAY_MEMORY)
+    assert failure(outcome, "/kept/here").code == "omics.out_of_memory"
