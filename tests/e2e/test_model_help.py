@@ -139,6 +139,7 @@ def test_a_reading_that_names_what_is_not_there_is_not_taken(bench: Bench, given
     assert job.error.code in ("omics.unclear_question", "omics.unknown_factor")
     assert len(bench.small.calls) >= 2  # asked again with what was wrong, before a larger one was asked
     assert bench.medium.calls
+    assert "A model was asked, too" in job.error.hint
 
 
 def test_a_sentence_the_rules_can_read_needs_no_model(bench: Bench, given: dict[str, Any]) -> None:

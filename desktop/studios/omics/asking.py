@@ -53,6 +53,7 @@ async def plan_by_model(ctx: JobContext, params: AnalysisParams, inspection: Ins
     except AppError as error:
         ctx.log(f"no model read the sentence: {error}")
         unclear.facts["model"] = str(error)
+        unclear.hint = f"{unclear.hint} A model was asked, too, in vain: {error}"
         raise unclear from error
 
 
@@ -64,7 +65,7 @@ async def _read(ctx: JobContext, params: AnalysisParams, inspection: Inspection,
         try:
             model_plan.read_answer(value, question, samples, model="", why="", design=design)
         except UnclearQuestionError as error:
-            return str(error)
+            return str(error.facts.get("reason", error))
         return None
 
     prompt = replace(model_plan.plan_prompt(question, samples), check=problem)

@@ -191,6 +191,7 @@ def _refused(why: str) -> UnclearQuestionError:
     return UnclearQuestionError(
         f"A model's reading of the sentence was not taken: {why}.",
         hint="Name the factor and its two levels in the sentence, such as: treated versus control.",
+        reason=why,
     )
 
 
