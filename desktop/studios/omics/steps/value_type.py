@@ -44,6 +44,8 @@ def value_type(values: NDArray[Any]) -> Verdict:
     whole = bool(np.all(filled == np.rint(filled)))
     if low < 0 and _is_standardised(filled):
         return Verdict("not_expression", "Every row has mean 0 and spread 1: z-scores, which have lost what is tested.")
+    if not whole and (apart := _on_two_scales(filled)):
+        return Verdict("not_expression", apart)
     if low < 0 and (whole or max(high, -low) > 100):
         return Verdict(
             "linear_intensity",
@@ -55,8 +57,6 @@ def value_type(values: NDArray[Any]) -> Verdict:
         )
     if whole:
         return _whole_numbers(filled, sums, high)
-    if apart := _on_two_scales(filled):
-        return Verdict("not_expression", apart)
     if not known.all() and (~known).mean() > 0.5:
         return Verdict("unknown", "More than half of the values are missing.")
     if np.all(np.abs(sums / _MILLION - 1) < 0.02):

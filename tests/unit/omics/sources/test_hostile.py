@@ -218,6 +218,13 @@ def test_days_of_a_spreadsheet_are_eaten_symbols(tmp_path: Path) -> None:
     assert "omics.symbols_eaten" in codes(found)
 
 
+def test_an_array_of_which_one_sample_is_not_logged_is_not_used(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).normal(7, 3, (600, 6))  # some below 0
+    values[:, 4] = 2 ** values[:, 4]
+    found = look(table(tmp_path / "a.txt", np.round(values, 4), ids=[f"{k + 1000}_at" for k in range(600)]))
+    assert found.value_type == "not_expression"
+
+
 def test_numbered_spots_of_an_array_are_no_genes(tmp_path: Path) -> None:
     text = table_text(
         [str(k + 12) for k in range(600)], NAMES, np.random.default_rng(1).normal(0, 0.6, (600, 6)), corner="ID_REF"
