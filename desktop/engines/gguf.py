@@ -58,6 +58,7 @@ class GgufRuntime:
         self._prefixes: PrefixCache[bytes] = PrefixCache(_Codec(model.is_trimmable), key, limits)
         self._live: list[int] = []  # tokens whose keys and values are in sequence 0
         self._is_live_kept = True  # whether the prompt cache has them already
+        self._n_exact = 0  # of them, those that were computed as any prompt that begins so computes them
         self._batch: Batch | None = None
         self.parallel = _TOGETHER if model.is_trimmable else 1
         if not files.pooling:
@@ -78,8 +79,10 @@ class GgufRuntime:
         if self._batch is not None:
             self._batch.shrink(self._files.context_tokens - len(tokens) - max_tokens)
         answer.n_cached = n_done = self._begin(tokens)
-        while n_done < len(tokens) - 1:
-            chunk = tokens[n_done : min(n_done + _CHUNK, len(tokens) - 1)]
+        self._n_exact = (
+            prompting.whole_steps(len(tokens) - 1) if self._model.is_trimmable else self._files.context_tokens
+        )
+        while chunk := prompting.chunk(tokens, n_done, _CHUNK):
             n_done += len(chunk)
             self._extend(chunk, is_last=False)
             yield Piece("")
@@ -94,21 +97,25 @@ class GgufRuntime:
     def _begin(self, tokens: list[int]) -> int:
         """Bring sequence 0 to the longest known beginning of these tokens; returns its length: never all of them."""
         wanted, live = np.array(tokens[:-1], np.int32), np.array(self._live, np.int32)
-        n_live = common(live, wanted)
+        n_live = self._exact(min(common(live, wanted), self._n_exact))
         found = self._prefixes.find(wanted)
-        if found is not None and found[2] >= n_live + _WORTH_KEEPING:
+        if found is not None and self._exact(found[2]) >= n_live + _WORTH_KEEPING:
             state, n_tokens, n_same = found
             self._keep_live()
             self._forget_live()
             if self._context.restore(0, state):  # a shorter context, or a batch beside it, may leave no room
                 self._live = [*tokens[:n_same], *([-1] * (n_tokens - n_same))]
-                self._is_live_kept = True
-                return self._trim(n_same)
+                self._n_exact, self._is_live_kept = n_tokens, True
+                return self._trim(self._exact(n_same))
             self._forget_live()
             return 0
         if len(self._live) - n_live >= _WORTH_KEEPING:
             self._keep_live()
         return self._trim(n_live)
+
+    def _exact(self, n_tokens: int) -> int:
+        """How many of so many known tokens serve; a state that cannot be cut serves whole."""
+        return prompting.whole_steps(n_tokens) if self._model.is_trimmable else n_tokens
 
     def _trim(self, n_tokens: int) -> int:
         """Cut sequence 0 to its first tokens; to none where the model's memory cannot be cut. Returns what is left."""
@@ -120,7 +127,10 @@ class GgufRuntime:
 
     def _forget_live(self) -> None:
         self._live = []
-        self._context.forget(0)
+        if self._batch is None:
+            self._context.clear()  # what comes next begins at the first cell: where it lies decides how sums round
+        else:
+            self._context.forget(0)
 
     def _extend(self, tokens: list[int], *, is_last: bool) -> None:
         n_before = len(self._live)
@@ -134,8 +144,9 @@ class GgufRuntime:
         """Copy the state of sequence 0 into the prompt cache."""
         if not self._is_live_kept and len(self._live) >= _WORTH_KEEPING:
             self._is_live_kept = True
-            state = self._context.state(0)
-            self._prefixes.put(np.array(self._live, np.int32), state, len(state))
+            if self._trim(self._exact(min(len(self._live), self._n_exact))):
+                state = self._context.state(0)
+                self._prefixes.put(np.array(self._live, np.int32), state, len(state))
 
     # ---- batches
 
@@ -153,7 +164,7 @@ class GgufRuntime:
         if not items:
             return
         n_same = yield from self._compute_common([item.tokens for item in items])
-        common_tokens, n_cells = items[0].tokens[:n_same], self._files.context_tokens
+        n_cells = self._files.context_tokens
         self._batch = batch = Batch(
             self._context,
             items,
@@ -173,20 +184,22 @@ class GgufRuntime:
                 batch.advance(tell)
                 yield
         finally:
+            self._keep_live()
             self._batch = None
-            if not self._live and batch.give_back(0):
-                self._live = common_tokens
-            batch.close()
+            self._forget_live()
 
     def _compute_common(self, prompts: list[list[int]]) -> Generator[None, None, int]:
         """Leave in sequence 0 what all prompts begin with, computed; returns its length."""
         first = np.array(prompts[0], np.int32)
         n_same = min(common(first, np.array(other, np.int32)) for other in prompts)
         n_same = min(n_same, *(len(other) - 1 for other in prompts))
+        n_same = prompting.whole_steps(n_same)
         self._keep_live()
         while (n_done := self._begin(prompts[0][: n_same + 1])) < n_same:  # anew each time: a single call may come
             self._extend(prompts[0][n_done : min(n_done + _CHUNK, n_same)], is_last=False)
+            self._n_exact = len(self._live)
             yield
+        self._keep_live()
         return n_same
 
     # ---- the rest

@@ -109,19 +109,6 @@ class Batch:
                 tell(item.index, error)
         self._tidy()
 
-    def give_back(self, sequence: int) -> bool:
-        """Let an empty sequence hold the beginning; False where it was given up."""
-        if self._n_same:
-            self._context.share(self._beginning, sequence, self._n_same)
-        return self._n_same > 0
-
-    def close(self) -> None:
-        """Forget every sequence of the batch."""
-        for item in self._running:
-            self._leave(item)
-        self._running.clear()
-        self._context.forget(self._beginning)
-
     def _held(self) -> int:
         return self._n_same + sum(item.n_done - self._n_same for item in self._running)
 

@@ -88,8 +88,7 @@ class MlxRuntime:
         written: list[int] = []
         n_done = n_cached
         try:
-            while n_done < len(tokens) - 1:
-                chunk = tokens[n_done : min(n_done + _CHUNK, len(tokens) - 1)]
+            while chunk := prompting.chunk(tokens, n_done, _CHUNK):
                 self._evaluate(chunk, state)
                 n_done += len(chunk)
                 yield Piece("")
@@ -114,9 +113,8 @@ class MlxRuntime:
                 if answer.finish:
                     return
         finally:
-            n_held = n_done + len(written) + (1 if written else 0)
             if caches.can_trim_prompt_cache(state):
-                self._remember((tokens + written)[: min(n_held, _offset(state))], state)
+                self._remember(tokens[: prompting.whole_steps(min(n_done, len(tokens) - 1))], state)
 
     def _begin(self, tokens: list[int]) -> tuple[State, int]:
         """The state to go on from, and how many tokens it already holds: never all of them."""
@@ -124,6 +122,10 @@ class MlxRuntime:
         if found is None:
             return caches.make_prompt_cache(self._model), 0
         kept, n_tokens, n_same = found
+        if caches.can_trim_prompt_cache(kept):
+            n_same = prompting.whole_steps(n_same)
+        if not n_same:
+            return caches.make_prompt_cache(self._model), 0
         state = _copy(kept)
         if n_tokens > n_same:
             caches.trim_prompt_cache(state, n_tokens - n_same)
@@ -223,8 +225,8 @@ class MlxRuntime:
         """Compute what all prompts begin with, so that it is found for each; returns its length, 0 when too short."""
         first = np.array(prompts[0], np.int32)
         n_same = min(common(first, np.array(other, np.int32)) for other in prompts)
-        n_same = min(n_same, *(len(other) - 1 for other in prompts))
-        if n_same < 2 * 16 or len(prompts) < 2:
+        n_same = prompting.whole_steps(min(n_same, *(len(other) - 1 for other in prompts)))
+        if not n_same or len(prompts) < 2:
             return 0
         state, n_done = self._begin(prompts[0][: n_same + 1])
         while n_done < n_same:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Turns = list[dict[str, str]]
 PROBE = (Message("user", "?"),)
+STEP = 64  # tokens: see `whole_steps`; llama.cpp's attention works on fewer rows in another way
 _TEMPLATE_S = 5.0  # a template that takes longer is broken or means harm
 _TEMPLATE_BYTES = 512 * 1024**2  # what it may take while it runs
 _TEMPLATE_CHARACTERS = 1_000_000  # what it may add to the messages
@@ -118,6 +119,23 @@ def check_numbers(value: float) -> None:
             "The model's weights are damaged: what it computes are no numbers.",
             hint="Delete the model and download or import it again.",
         )
+
+
+def whole_steps(n_tokens: int) -> int:
+    """How many of the first tokens of a prompt are computed in a way that does not depend on what follows them.
+
+    How many rows are multiplied at once decides how their sums are rounded. So a prompt is evaluated in multiples of
+    `STEP` tokens, then the rest, then its last token alone; a known beginning is used up to such a multiple, and the
+    tokens chosen after it are those that a prompt computed anew would get.
+    """
+    return n_tokens // STEP * STEP
+
+
+def chunk(tokens: list[int], n_done: int, most: int) -> list[int]:
+    """The tokens to evaluate next, the last of the prompt left out; empty when only that is left."""
+    n_rest = len(tokens) - 1
+    end = min(n_done + most, whole_steps(n_rest))
+    return tokens[n_done : end if end > n_done else n_rest]
 
 
 def check_context(asked: int, longest: int | None) -> None:

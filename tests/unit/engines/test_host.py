@@ -294,7 +294,7 @@ async def test_prompt_caches_survive_a_restart_with_equal_tokens(kind: EngineNam
     assert first.usage is not None
     assert second.usage is not None
     assert first.usage.cached_tokens == 0
-    assert second.usage.cached_tokens == second.usage.prompt_tokens - 1
+    assert second.usage.cached_tokens == (second.usage.prompt_tokens - 1) // 64 * 64 > 0
     async with loaded(kind, other, limits) as model:
         _, third = await answer(model, asked)
     assert third.usage is not None
