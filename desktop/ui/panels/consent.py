@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 from desktop.core.errors import AppError, OfflineError
 from desktop.core.jobs import JobError
 from desktop.ui.bridge import Bridge
-from desktop.ui.widgets.sheet import ask_choice
+from desktop.ui.widgets.sheet import ask_choice, ask_yes
 
 CONSENT_NEEDED = "net.consent_needed"
 _NAMES = {"ncbi": "NCBI", "huggingface": "Hugging Face"}
@@ -52,7 +52,7 @@ async def allow_server(parent: QWidget, bridge: Bridge, server: str, address: st
         "everything an analysis asks a model stay here. Each request is a row in the audit trail. The server's owner "
         "may charge for what it answers."
     )
-    if await ask_choice(parent, f"Let “{server}” answer requests?", detail, ("Allow",)) and server not in net.allowed:
+    if await ask_yes(parent, f"Let “{server}” answer requests?", detail, "Allow") and server not in net.allowed:
         await bridge.read(_allow, bridge, (*net.allowed, server))
 
 
