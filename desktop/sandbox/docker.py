@@ -35,6 +35,7 @@ from desktop.sandbox.outputs import Collected, collect_tar
 
 _log = logging.getLogger(__name__)
 _FILLER = "-in"
+_FREEZE_S = 0.5
 _in_use: set[str] = set()  # names of this process's open containers; set operations are atomic
 
 
@@ -214,11 +215,12 @@ class DockerSandbox:
     def _freeze(self, slot: Slot) -> bool:
         """Stop everything in the container where it is; False when it has ended, and its outputs with it.
 
-        The kernel may fail to stop what forks without end; what cannot be stopped after three tries is killed.
+        The kernel may fail to stop what forks without end; what is not stopped within a moment is killed.
         """
         try:
             with self._client() as client:
-                for _ in range(3):
+                give_up = time.monotonic() + _FREEZE_S
+                while time.monotonic() < give_up:  # one try takes up to a second; a killed run loses its outputs
                     try:
                         client.pause(slot.name)
                     except docker.errors.APIError as error:
