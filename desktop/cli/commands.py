@@ -607,7 +607,7 @@ def _sandbox_commands(house: House) -> typer.Typer:
     def run(
         file: Annotated[Path, typer.Argument(help="A Python script.")],
         input_: Annotated[Path, typer.Option("--input", help="Folder the script may read.")],
-        output: Annotated[Path, typer.Option("--output", help="Folder for its outputs; must not exist.")],
+        output: Annotated[Path, typer.Option("--output", help="Folder for its outputs: empty, or made new.")],
         no_check: Annotated[bool, typer.Option("--no-check", help="Skip the policy, never the isolation.")] = False,
         timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds.")] = 1800.0,
         memory_mb: Annotated[int, typer.Option("--memory-mb", min=32, help="Megabytes.")] = 4096,

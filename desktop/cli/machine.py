@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -111,8 +112,9 @@ def sandbox_run(house: House, wish: ScriptRun, *, as_json: bool) -> int:
     script = read_script(wish.file)
     if not wish.input.is_dir():
         raise ScriptFileError(f"{wish.input} is not a folder.", hint="--input names the folder the script may read.")
-    if wish.output.exists():
-        raise ScriptFileError(f"{wish.output} exists already.", hint="--output names a folder that is made new.")
+    if wish.output.exists() and not (wish.output.is_dir() and not any(wish.output.iterdir())):
+        hint = "--output names an empty folder, or one that is made new."
+        raise ScriptFileError(f"{wish.output} exists already.", hint=hint)
     if not wish.output.absolute().parent.is_dir():
         raise ScriptFileError(f"{wish.output.parent} is not a folder.", hint="Make it first.")
     spec = RunSpec(
@@ -138,22 +140,29 @@ def sandbox_run(house: House, wish: ScriptRun, *, as_json: bool) -> int:
         finally:
             await sandbox.aclose()
 
-    outcome = asyncio.run(run())
-    facts = {
-        "status": outcome.status,
-        "exit_code": outcome.exit_code,
-        "wall_s": round(outcome.wall_s, 3),
-        "isolation": asdict(outcome.isolation),
-        "outputs": [asdict(output) for output in outcome.outputs],
-        "dropped": [{"name": name, "reason": reason} for name, reason in outcome.dropped],
-        "log": outcome.log,
-        "log_truncated": outcome.log_truncated,
-    }
+    started = time.monotonic()
+    facts: dict[str, Any] = {"status": "cancelled", "exit_code": None, "wall_s": 0.0, "isolation": None}
+    facts |= {"outputs": [], "dropped": [], "log": "", "log_truncated": False}
+    try:
+        outcome = asyncio.run(run())
+    except KeyboardInterrupt:  # the run is over by now: nothing of it is left
+        facts["wall_s"] = round(time.monotonic() - started, 3)
+    else:
+        facts = {
+            "status": outcome.status,
+            "exit_code": outcome.exit_code,
+            "wall_s": round(outcome.wall_s, 3),
+            "isolation": asdict(outcome.isolation),
+            "outputs": [asdict(output) for output in outcome.outputs],
+            "dropped": [{"name": name, "reason": reason} for name, reason in outcome.dropped],
+            "log": outcome.log,
+            "log_truncated": outcome.log_truncated,
+        }
     if as_json:
         print_json(facts)
     else:
         _print_facts({key: facts[key] for key in ("status", "exit_code", "wall_s", "outputs", "dropped")})
-    return _EXIT.get(outcome.status, FAILED)
+    return _EXIT.get(str(facts["status"]), FAILED)
 
 
 def settings_show(house: House, *, as_json: bool) -> int:

@@ -157,6 +157,25 @@ def test_a_script_runs_in_isolation(command: Command) -> None:
     assert answer.json["status"] == "ok"
     assert [output["name"] for output in answer.json["outputs"]] == ["out.csv"]
     assert (command.folder / "out" / "out.csv").read_text() == "X\n1\n"
+    again = command("sandbox", "run", "s.py", "--input", "in", "--output", "out", "--isolation", "os", "--json")
+    assert (again.exit_code, again.error["code"]) == (2, "cli.script_file")
+    (command.folder / "empty").mkdir()
+    answer = command("sandbox", "run", "s.py", "--input", "in", "--output", "empty", "--isolation", "os", "--json")
+    assert (answer.exit_code, (command.folder / "empty" / "out.csv").read_text()) == (0, "X\n1\n")
+
+
+def test_a_stopped_script_is_cancelled(command: Command) -> None:
+    if not command("sandbox", "status", "--json").json["os_sandbox"]:
+        pytest.skip("no isolation of the operating system here")
+    (command.folder / "in").mkdir()
+    (command.folder / "s.py").write_text("open('started', 'w').close()\nwhile True: pass\n")
+    args = ("sandbox", "run", "s.py", "--input", "in", "--output", "out", "--isolation", "os", "--json")
+    with command.start(*args) as process:
+        _until(lambda: any((command.home / "scratch").rglob("started")), process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (130, "cancelled"), err
+    assert command.leftovers() == []
 
 
 def test_a_refused_script_does_not_run(command: Command) -> None:
