@@ -122,7 +122,8 @@ def shrinkage(fit: deseq.DeseqFit, weights: Floats, theirs: Floats, significant:
         start = (turn @ fit.beta[:, gene])[others]
         return -float(minimize(lower, start, method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-8}).fun)
 
-    n_lower = sum(best_at(gene, theirs[gene]) < best_at(gene, mine[gene]) for gene in off)
+    same = off[~fit.replaced[off]]  # where outliers were replaced R's posterior is of other counts
+    n_lower = sum(best_at(gene, theirs[gene]) < best_at(gene, mine[gene]) for gene in same)
     n_significant = max(int(significant.sum()), 1)
     return {"shrink_off_pct": 100.0 * len(off) / n_significant, "r_lower_pct": 100.0 * n_lower / n_significant}
 
