@@ -140,7 +140,10 @@ class RemoteModel:
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """An upper estimate: to count exactly, the text would have to leave this machine first."""
-        return sum(len(message.content.encode()) // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE for message in messages)
+        return sum(
+            len(message.content.encode("utf-8", "replace")) // _BYTES_A_TOKEN + _TOKENS_A_MESSAGE
+            for message in messages
+        )
 
     async def health(self) -> Health:
         """Readiness as the server tells it; asks it without any text of the person's."""

@@ -138,15 +138,21 @@ def _text(content: Any) -> str:
     if content is None:
         return ""
     if isinstance(content, str):
-        return content
+        return _whole_letters(content)
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict | str)]
-        return "".join(
+        text = "".join(
             part if isinstance(part, str) else str(part.get("text") or "")
             for part in parts
             if isinstance(part, str) or part.get("type") in ("text", "output_text")
         )
+        return _whole_letters(text)
     raise bad_reply("content that is neither text nor a list of parts")
+
+
+def _whole_letters(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair: JSON can say it, no file or socket can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _usage(data: Any) -> Usage | None:

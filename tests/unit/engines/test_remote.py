@@ -88,6 +88,14 @@ async def test_an_answer_comes_as_text_however_it_was_sent(kind: ServerKind, sty
         assert size_bytes > len(json.dumps(asked.body))
 
 
+async def test_half_a_letter_is_no_fault_on_the_way_there_nor_back() -> None:
+    with standing_in() as server:
+        server.slip(Slip(raw=b'{"choices": [{"message": {"content": "\\ud800x"}, "finish_reason": "stop"}]}'))
+        text, last = await answer(model(server), call("half \ud83e"))
+    assert text == "?x"
+    assert last.usage is not None
+
+
 async def test_text_streams_as_it_is_written() -> None:
     with standing_in(answer=lambda _: "one two three") as server:
         server.slip(Slip(pause_s=0.05))
