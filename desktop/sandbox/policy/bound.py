@@ -26,8 +26,10 @@ def is_bound_self(expr: ast.expr, scope: Scope, layout: Layout) -> bool:
     function = param[0]
     if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) or function.name in _OF_THE_CLASS:
         return False
-    is_property = bool(function.decorator_list)
-    return all(map(_keeps_bound, function.decorator_list)) and not _is_taken(function, expr.id, is_property, layout)
+    if id(function) not in layout.bound:
+        is_kept = all(map(_keeps_bound, function.decorator_list))
+        layout.bound[id(function)] = is_kept and not _is_taken(function, expr.id, layout)
+    return layout.bound[id(function)]
 
 
 def _keeps_bound(decorator: ast.expr) -> bool:
@@ -36,8 +38,9 @@ def _keeps_bound(decorator: ast.expr) -> bool:
     return isinstance(decorator, ast.Name) and decorator.id in ("property", "abstractmethod", "override")
 
 
-def _is_taken(function: ast.FunctionDef | ast.AsyncFunctionDef, own: str, is_property: bool, layout: Layout) -> bool:
+def _is_taken(function: ast.FunctionDef | ast.AsyncFunctionDef, own: str, layout: Layout) -> bool:
     """Whether the method is used in any other way than called on an object."""
+    is_property = bool(function.decorator_list)
     name, count = function.name, len(function.args.posonlyargs) + len(function.args.args)
     for placed in layout.nodes:
         node, parent = placed.node, placed.parent

@@ -240,7 +240,7 @@ class NameChecks(Judge):
         elif name in rules.refused_unless_defined and is_load and (not is_defined or self._is_of_library(base, scope)):
             why, remedy = DANGER["deserialise"]
             self._add("deserialise", node, f".{name} {why}.", rules.remedies.get(name, remedy))
-        elif name.startswith("_") and is_load and name not in self._layout.named:
+        elif name.startswith("_") and is_load and not _is_inherited(base) and name not in self._layout.named:
             self._private(f".{name}", name, node)
         elif name in ("query", "eval") and is_load and not is_called and name not in self._layout.defined:
             message = f".{name} is handed on, so the text it evaluates cannot be checked."
@@ -262,6 +262,13 @@ class NameChecks(Judge):
     def _environment_attribute(self, name: str, node: ast.AST) -> None:
         if name not in ("get", "setdefault", "update", "pop"):
             self._add("environment", node, f"os.environ.{name} is not available.", "Read variables by name with get.")
+
+
+def _is_inherited(base: ast.expr) -> bool:
+    """Whether a class asks itself or the class it builds on: what that has for its own is for it, too."""
+    if isinstance(base, ast.Call):
+        return isinstance(base.func, ast.Name) and base.func.id == "super"
+    return isinstance(base, ast.Name) and base.id in ("self", "cls")
 
 
 def member_remedy(module: str) -> str:

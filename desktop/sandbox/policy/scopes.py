@@ -92,6 +92,8 @@ class Layout:
     defined: set[str] = field(default_factory=set)  # names of functions and methods of the script
     returns: dict[int, list[tuple[ast.expr, Scope]]] = field(default_factory=dict)  # id(function's scope) → returned
 
+    bound: dict[int, bool] = field(default_factory=dict)  # id(method) → called on its own objects alone, once asked
+
     @functools.cached_property
     def parents(self) -> dict[int, ast.AST | None]:
         """id(node) → the node around it."""

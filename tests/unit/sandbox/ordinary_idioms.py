@@ -344,6 +344,7 @@ class Labeled(np.ndarray):
     def __new__(cls, arr, label=None):
         obj = np.asarray(arr).view(cls); obj.label = label
         return obj
+    def _repr(self): return super()._inherited() if hasattr(self, "_inherited") else self._also
     def __array_finalize__(self, obj): self.label = getattr(obj, "label", None)
 print(Mean().fit([[1], [2]], [0, 1]).predict([[1]]), Labeled([1, 2], "a").label, IterativeImputer().fit_transform([[1, np.nan], [2, 3]]), np.version.version)
 np.save("x.npy", np.arange(2))
