@@ -213,7 +213,6 @@ async def _ends(engine: LocalEngine, kind: EngineName, path: Path, model: LocalM
         except EngineLostError:
             lost.append(time.perf_counter() - begun_s)
         await again.aclose()
-        engine._deaths.clear()
     return [
         (
             "kill -9 to the typed error, longest of 3",
