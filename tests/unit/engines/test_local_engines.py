@@ -209,7 +209,8 @@ async def test_odd_texts_and_seeds_are_answered(model: LocalModel) -> None:
 
 
 async def test_tokens_are_counted_while_an_answer_is_written(model: LocalModel) -> None:
-    writing = asyncio.create_task(answer(model, call(n=3500, temperature=1.5, seed=1)))
+    long = {"type": "array", "items": {"enum": ["gene"]}, "minItems": 400}  # no early end, whatever the weights are
+    writing = asyncio.create_task(answer(model, call(n=3500, schema=long)))
     await asyncio.sleep(0.05)
     assert await model.count_tokens(call().messages) > 0
     assert not writing.done()
