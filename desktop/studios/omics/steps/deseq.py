@@ -838,9 +838,10 @@ def fit_counts(
         y = np.where(far & replaceable[:, None], np.floor(_trimmed_mean(y / nf, 0.2) * nf), y)
         base_mean = (y / nf).mean(axis=0)
         again = np.flatnonzero(replaced & (base_mean > 0))
-        gene_again, mu_again = _gene_dispersion(y[:, again], nf[:, again], x)
-        second = _finish(y[:, again], nf[:, again], x, gene_again, trend.at(base_mean[again]), mu_again, prior)
-        stage = stage.with_genes(again, second)
+        if len(again):
+            gene_again, mu_again = _gene_dispersion(y[:, again], nf[:, again], x)
+            second = _finish(y[:, again], nf[:, again], x, gene_again, trend.at(base_mean[again]), mu_again, prior)
+            stage = stage.with_genes(again, second)
     judged = (cell >= 3) & ~(replaceable & replaced.any())
     nothing = np.full(len(kept), math.nan)
 
