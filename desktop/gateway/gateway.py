@@ -165,7 +165,8 @@ class Gateway:
 
     def to_prometheus(self) -> str:
         """See `desktop.core.models.ModelRoom.to_prometheus`."""
-        return self.metrics.to_prometheus()
+        resting = {one.backend.id: not one.backend.breaker.is_admitting for one in self.roster.everyone()}
+        return self.metrics.to_prometheus(self.roster.memory(), resting)
 
     # ---- deciding ------------------------------------------------------------------------------------------------
 

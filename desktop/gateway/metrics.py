@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from desktop.core.models import Usage
 
 _KEPT = 1024
 _QUANTILES = (0.5, 0.95, 0.99)
+_MEMORY = (("limit", "limit_bytes"), ("charged", "charged_bytes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,12 @@ class Metrics:
         """Every model that was asked, by name."""
         return [_figures(model, record) for model, record in sorted(self._records.items())]
 
-    def to_prometheus(self) -> str:
-        """All of it as text, one metric family after the other."""
+    def to_prometheus(self, memory: Mapping[str, Any], resting: Mapping[str, bool]) -> str:
+        """All of it as text, one metric family after the other.
+
+        memory   what local models hold, as in `ModelRoom.status`; may be empty
+        resting  model → whether its breaker keeps requests away
+        """
         figures = self.figures()
         lines: list[str] = []
 
@@ -129,6 +135,12 @@ class Metrics:
                 for f, v in zip(figures, values, strict=True) for q in _QUANTILES))  # fmt: skip
         family("tokens_per_second", "gauge", "Tokens written a second, of the latest answers.", (
             ({"model": f.model}, f.tokens_per_s) for f in figures))  # fmt: skip
+        family("memory_bytes", "gauge", "What local models may take together, and take.", (
+            ({"of": of}, memory[key]) for of, key in _MEMORY if key in memory))  # fmt: skip
+        family("model_memory_bytes", "gauge", "What a loaded model is charged.", (
+            ({"model": slot["id"]}, slot["bytes"]) for slot in memory.get("slots", ())))  # fmt: skip
+        family("breaker_open", "gauge", "1 while failures keep requests from a model.", (
+            ({"model": model}, is_resting) for model, is_resting in resting.items()))  # fmt: skip
         family("gateway_events_total", "counter", "What the gateway did, by kind.", (
             ({"event": name}, n) for name, n in sorted(self.counters.items())))  # fmt: skip
         return "\n".join(lines) + "\n"

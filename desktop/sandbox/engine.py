@@ -125,6 +125,8 @@ def find_engine(setting: str = "", env: Mapping[str, str] | None = None, home: P
     tried = list(dict(candidates(setting, os.environ if env is None else env, home or Path.home())).items())
     if not tried:
         return None
+    import docker  # noqa: F401  here once: threads that import one package at a time may each see half of it
+
     with ThreadPoolExecutor(len(tried)) as pool:
         answers = pool.map(lambda pair: ping(*pair), tried)
         return next((engine for engine in answers if engine is not None), None)

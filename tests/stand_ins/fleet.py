@@ -161,7 +161,7 @@ class PretendFleet:
         return FitAnswer(model_id, context_tokens or 1, "fits", 0, 0, 0, 0, (), f"{model_id} fits.")
 
     def memory(self) -> dict[str, Any]:
-        return {"slots": []}
+        return {"limit_bytes": 10**9, "charged_bytes": 0, "slots": []}
 
     async def run(self) -> None:
         """Nothing to look after."""

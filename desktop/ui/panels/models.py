@@ -193,7 +193,11 @@ class ModelsPanel(Panel):
         limit = int(memory.get("limit_bytes", 0))
         self.bar.show_pieces(slots, limit)
         held = sum(size for _, size in slots)
-        self.words.setText(f"{size_words(held)} of {size_words(limit)} for models" if limit else "No local models")
+        self.words.setText(
+            f"{size_words(held) if held else 'Nothing'} of {size_words(limit)} for models"
+            if limit
+            else "No local models"
+        )
         self.slots.setText(self._tier_words())
         self.requests.show_status(self._status)
         self.features.show_status(self._status)

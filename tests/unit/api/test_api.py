@@ -141,6 +141,8 @@ async def test_models_health_and_figures(client: openai.AsyncOpenAI, http: httpx
     assert (health.status_code, health.json()["status"]) == (200, "ok")
     figures = (await http.get("/metrics")).text
     assert 'benchtop_requests_total{model="small-model"} 1' in figures
+    assert 'benchtop_memory_bytes{of="limit"} 1000000000' in figures
+    assert 'benchtop_breaker_open{model="small-model"} 0' in figures
     assert all(line.startswith(("#", "benchtop_")) for line in figures.splitlines())
 
 

@@ -489,7 +489,7 @@ def test_figures_and_decisions_are_kept(run: Callable[..., Any]) -> None:
         last = house.gateway.routed[-1]
         assert (last.kind, last.decision.tier, last.answered_by) == ("test.ask", "medium", "large")
         assert last.tried == ("medium: gone",)
-        text = house.gateway.metrics.to_prometheus()
+        text = house.gateway.to_prometheus()
         assert 'benchtop_request_failures_total{model="medium",code="engines.lost"} 1' in text
         assert 'benchtop_first_token_seconds{model="small",quantile="0.95"}' in text
 

@@ -185,4 +185,4 @@ def test_percentiles_and_labels() -> None:
     metrics = Metrics()
     metrics.note_begin('odd "name"\n')
     metrics.note_end('odd "name"\n', "engines.lost")
-    assert '{model="odd \\"name\\"\\n"} 1' in metrics.to_prometheus()
+    assert '{model="odd \\"name\\"\\n"} 1' in metrics.to_prometheus({}, {})
